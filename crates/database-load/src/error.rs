@@ -1,0 +1,91 @@
+//! Why a load failed. Nothing of a failed data set is left in the database.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use database::LockError;
+
+/// A load failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Files are wrong; nothing was written.
+    #[error(transparent)]
+    BadData(#[from] BadData),
+    /// A file or the data directory cannot be read; nothing was written.
+    #[error("cannot read {path}", path = .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// There is nothing to load.
+    #[error("{path} holds none of the files {expected}", path = .0.display(), expected = .1)]
+    NothingToLoad(PathBuf, String),
+    /// Another run held the lock too long.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The tables are not there.
+    #[error("the database has no tables yet: run database-migration first")]
+    NotMigrated(#[source] sqlx::Error),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for LoadError {
+    fn from(error: sqlx::Error) -> Self {
+        let is_missing_table = match &error {
+            // 42P01 undefined_table (PostgreSQL, appendix A); SQLite has only its message.
+            sqlx::Error::Database(e) => {
+                e.code().as_deref() == Some("42P01") || e.message().starts_with("no such table")
+            }
+            _ => false,
+        };
+        if is_missing_table {
+            Self::NotMigrated(error)
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+/// One thing wrong in a file. Never shows the value: it may be a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file's name.
+    pub file: String,
+    /// The line, counted from 1 and with the header.
+    pub line: u64,
+    /// The column's name, where it is one column's fault.
+    pub column: Option<String>,
+    /// What is wrong and why.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}", self.file, self.line)?;
+        if let Some(column) = &self.column {
+            write!(f, ", column {column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Everything wrong that was found, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadData(pub Vec<Fault>);
+
+impl BadData {
+    const SHOWN: usize = 10;
+}
+
+impl std::error::Error for BadData {}
+
+impl fmt::Display for BadData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<_> = self.0.iter().take(Self::SHOWN).map(Fault::to_string).collect();
+        f.write_str(&shown.join("; "))?;
+        match self.0.len().saturating_sub(Self::SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Which generation of each data set is published, and telling the APIs that it changed.
+
+use database::{ConnectionRef, on_engine};
+use domain::Timestamp;
+
+use crate::DataSet;
+
+/// What a file's content hashes to.
+pub(crate) type ContentHash = [u8; 32];
+
+/// The hash of what is published now, if anything ever was.
+pub(crate) async fn published_hash(
+    connection: ConnectionRef<'_>,
+    data_set: DataSet,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    const SQL: &str = "select content_hash from data_loads where data_set = $1 and published_at is not null \
+                       order by generation desc limit 1";
+    on_engine!(connection, connection => sqlx::query_scalar(SQL).bind(data_set.name()).fetch_optional(connection).await)
+}
+
+/// Whether anything was ever published.
+pub(crate) async fn is_empty(connection: ConnectionRef<'_>) -> Result<bool, sqlx::Error> {
+    const SQL: &str = "select not exists (select 1 from data_loads where published_at is not null) \
+                       and not exists (select 1 from products) and not exists (select 1 from api_clients)";
+    on_engine!(connection, connection => sqlx::query_scalar(SQL).fetch_one(connection).await)
+}
+
+/// Writes down a new generation as published, within the transaction that wrote its rows.
+pub(crate) async fn publish(
+    mut connection: ConnectionRef<'_>,
+    data_set: DataSet,
+    hash: &ContentHash,
+    rows: u64,
+    started_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    const RECORD: &str = "insert into data_loads (data_set, generation, content_hash, row_count, started_at, published_at) \
+                          select $1, coalesce(max(generation), 0) + 1, $2, $3, $4, $5 from data_loads where data_set = $1";
+    let tell = match data_set {
+        DataSet::Products => Some("update change_counters set menu = menu + 1"),
+        DataSet::Users => Some("update change_counters set api_keys = api_keys + 1"),
+        DataSet::Promotions => Some("update change_counters set promotions = promotions + 1"),
+        // Nothing keeps orders in memory.
+        DataSet::Orders => None,
+    };
+    on_engine!(&mut connection, connection => {
+        sqlx::query(RECORD)
+            .bind(data_set.name())
+            .bind(&hash[..])
+            .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+            .bind(started_at.micros())
+            .bind(now.micros())
+            .execute(&mut **connection)
+            .await?;
+        if let Some(tell) = tell {
+            sqlx::query(tell).execute(&mut **connection).await?;
+        }
+    });
+    Ok(())
+}

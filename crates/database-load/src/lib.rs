@@ -1,0 +1,21 @@
+//! Loads data sets from files into the database: validated whole, published at once, skipped when unchanged.
+
+mod counts;
+mod data_set;
+mod error;
+mod ledger;
+mod load;
+mod orders;
+mod pepper;
+mod products;
+mod promotions;
+mod source;
+mod table;
+mod users;
+
+pub use counts::{Counts, Outcome, Summary};
+pub use data_set::DataSet;
+pub use error::{BadData, Fault, LoadError};
+pub use load::{Load, Options, seed_if_never_loaded};
+pub use pepper::PepperArgs;
+pub use source::{Source, SourceArgs};

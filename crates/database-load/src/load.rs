@@ -1,0 +1,288 @@
+//! The course of a load: what has changed, is it right, publish it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use database::{Connection, DatabaseUrl, JobLock};
+use domain::{Clock, Pepper, Product, Promotion};
+use sha2::{Digest, Sha256};
+
+use crate::ledger::{self, ContentHash};
+use crate::orders::{self, Known, PastOrder};
+use crate::users::User;
+use crate::{BadData, Counts, DataSet, LoadError, Outcome, Source, Summary, products, promotions, users};
+
+/// How to load.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which data sets, in any order.
+    pub only: Vec<DataSet>,
+    /// Do everything but keep nothing.
+    pub dry_run: bool,
+    /// Publish again what is published already.
+    pub force: bool,
+    /// How long to wait for another run.
+    pub lock_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let lock_wait = Duration::from_mins(2);
+        Self {
+            only: DataSet::ALL.to_vec(),
+            dry_run: false,
+            force: false,
+            lock_wait,
+        }
+    }
+}
+
+/// A load of some data sets from one source.
+#[derive(Clone, Copy)]
+pub struct Load<'l> {
+    /// The database.
+    pub url: &'l DatabaseUrl,
+    /// The files.
+    pub source: &'l Source,
+    /// What keys are hashed under.
+    pub pepper: &'l Pepper,
+    /// What "now" is.
+    pub clock: &'l dyn Clock,
+    /// How to load.
+    pub options: &'l Options,
+}
+
+/// Raised when the meaning of the files changes, so that what is published is read again by a new release.
+const FORMAT: u8 = 1;
+
+const LOCK: JobLock = JobLock {
+    name: "load",
+    key: 0x6f66_6461_7461_6c64,
+};
+
+/// A file, and whether it differs from what is published.
+struct Candidate {
+    data_set: DataSet,
+    bytes: Option<Vec<u8>>,
+    hash: ContentHash,
+    is_published: bool,
+}
+
+enum Parsed {
+    Products(Vec<Product>),
+    Users(Vec<User>),
+    Promotions(Vec<Promotion>),
+    Orders(Vec<PastOrder>),
+}
+
+impl Load<'_> {
+    /// Loads. Looks first and locks only if something changed; nothing is written before every file has been found
+    /// right; each data set is published in one transaction.
+    pub async fn run(self, connection: &mut Connection) -> Result<Vec<Summary>, LoadError> {
+        let candidates = self.candidates(connection).await?;
+        if candidates
+            .iter()
+            .all(|candidate| candidate.bytes.is_none() || candidate.is_published)
+        {
+            return Ok(candidates.iter().map(Candidate::nothing_to_do).collect());
+        }
+        let guard = LOCK.acquire(self.url, connection, self.options.lock_wait).await?;
+        // Whoever held the lock may have published the same.
+        let candidates = self.candidates(connection).await?;
+        let summaries = self.publish_all(connection, candidates).await?;
+        LOCK.release(guard, connection).await?;
+        Ok(summaries)
+    }
+
+    async fn candidates(self, connection: &mut Connection) -> Result<Vec<Candidate>, LoadError> {
+        let mut data_sets = self.options.only.clone();
+        data_sets.sort_unstable();
+        data_sets.dedup();
+        let mut candidates = Vec::new();
+        for &data_set in &data_sets {
+            let bytes = self.source.read(data_set)?;
+            let hash = self.hash(data_set, bytes.as_deref().unwrap_or_default());
+            let published = ledger::published_hash(connection.as_mut(), data_set).await?;
+            let is_published = !self.options.force && published.as_deref() == Some(&hash[..]);
+            candidates.push(Candidate {
+                data_set,
+                bytes,
+                hash,
+                is_published,
+            });
+        }
+        if candidates.iter().all(|candidate| candidate.bytes.is_none()) {
+            return Err(self.source.nothing_to_load(&data_sets));
+        }
+        Ok(candidates)
+    }
+
+    fn hash(self, data_set: DataSet, bytes: &[u8]) -> ContentHash {
+        let mut hash = Sha256::new_with_prefix([FORMAT]);
+        if data_set == DataSet::Users {
+            hash.update(self.pepper.fingerprint());
+        }
+        hash.update(bytes);
+        hash.finalize().into()
+    }
+
+    async fn publish_all(
+        self,
+        connection: &mut Connection,
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<Summary>, LoadError> {
+        let parsed = self.parse(connection, &candidates).await?;
+        let mut summaries = Vec::new();
+        for (candidate, parsed) in candidates.iter().zip(parsed) {
+            summaries.push(match parsed {
+                None => candidate.nothing_to_do(),
+                Some(parsed) => self.publish(connection, candidate, &parsed).await?,
+            });
+        }
+        Ok(summaries)
+    }
+
+    /// Reads every changed file; orders last, because they may name what the other files bring.
+    async fn parse(
+        self,
+        connection: &mut Connection,
+        candidates: &[Candidate],
+    ) -> Result<Vec<Option<Parsed>>, LoadError> {
+        let stored_products = products::all(connection.as_mut()).await?;
+        let stored_clients = users::client_ids(connection.as_mut()).await?;
+        let mut faults = Vec::new();
+        let mut parsed: Vec<Option<Parsed>> = Vec::new();
+        for candidate in candidates {
+            let (file, bytes) = match &candidate.bytes {
+                Some(bytes) if !candidate.is_published => (candidate.data_set.file_name(), bytes),
+                _ => {
+                    parsed.push(None);
+                    continue;
+                }
+            };
+            let outcome = match candidate.data_set {
+                DataSet::Products => products::parse(file, bytes).map(Parsed::Products),
+                DataSet::Users => users::parse(file, bytes, self.pepper).map(Parsed::Users),
+                DataSet::Promotions => promotions::parse(file, bytes).map(Parsed::Promotions),
+                // What is wrong above would only look like unknown names here.
+                DataSet::Orders if !faults.is_empty() => continue,
+                DataSet::Orders => {
+                    let known = Self::known(&stored_products, &stored_clients, &parsed);
+                    orders::parse(file, bytes, &known).map(Parsed::Orders)
+                }
+            };
+            match outcome {
+                Ok(data) => parsed.push(Some(data)),
+                Err(BadData(found)) => faults.extend(found),
+            }
+        }
+        if faults.is_empty() {
+            Ok(parsed)
+        } else {
+            Err(BadData(faults).into())
+        }
+    }
+
+    fn known<'k>(
+        stored_products: &'k [Product],
+        stored_clients: &'k HashMap<String, i64>,
+        parsed: &'k [Option<Parsed>],
+    ) -> Known<'k> {
+        let mut known = Known {
+            products: stored_products
+                .iter()
+                .map(|product| (product.id, product))
+                .collect(),
+            clients: stored_clients.keys().map(String::as_str).collect(),
+        };
+        for data in parsed.iter().flatten() {
+            match data {
+                Parsed::Products(products) => known
+                    .products
+                    .extend(products.iter().map(|product| (product.id, product))),
+                Parsed::Users(users) => known
+                    .clients
+                    .extend(users.iter().map(|user| user.client.as_str())),
+                Parsed::Promotions(_) | Parsed::Orders(_) => {}
+            }
+        }
+        known
+    }
+
+    async fn publish(
+        self,
+        connection: &mut Connection,
+        candidate: &Candidate,
+        parsed: &Parsed,
+    ) -> Result<Summary, LoadError> {
+        let (started, started_at) = (Instant::now(), self.clock.now());
+        let mut transaction = connection.begin_write().await?;
+        let counts = match parsed {
+            Parsed::Products(products) => {
+                products::apply(transaction.connection(), products, started_at).await?
+            }
+            Parsed::Users(users) => {
+                users::apply(transaction.connection(), users, self.pepper, started_at).await?
+            }
+            Parsed::Promotions(promotions) => {
+                promotions::apply(transaction.connection(), promotions, started_at).await?
+            }
+            Parsed::Orders(orders) => {
+                let client_ids = users::client_ids(transaction.connection()).await?;
+                orders::apply(transaction.connection(), orders, &client_ids).await?
+            }
+        };
+        let outcome = if self.options.dry_run {
+            Outcome::DryRun
+        } else {
+            let (data_set, now) = (candidate.data_set, self.clock.now());
+            ledger::publish(
+                transaction.connection(),
+                data_set,
+                &candidate.hash,
+                counts.read,
+                started_at,
+                now,
+            )
+            .await?;
+            transaction.commit().await?;
+            Outcome::Published
+        };
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(Summary {
+            data_set: candidate.data_set,
+            outcome,
+            counts,
+            duration_ms,
+        })
+    }
+}
+
+impl Candidate {
+    fn nothing_to_do(&self) -> Summary {
+        let outcome = if self.bytes.is_some() {
+            Outcome::Unchanged
+        } else {
+            Outcome::NoFile
+        };
+        Summary {
+            data_set: self.data_set,
+            outcome,
+            counts: Counts::default(),
+            duration_ms: 0,
+        }
+    }
+}
+
+/// What an embedded start does: loads a database that nothing was ever loaded into or made in, and leaves any other
+/// alone. Returns `None` for such a one.
+pub async fn seed_if_never_loaded(
+    load: Load<'_>,
+    connection: &mut Connection,
+) -> Result<Option<Vec<Summary>>, LoadError> {
+    if ledger::is_empty(connection.as_mut()).await? {
+        load.run(connection).await.map(Some)
+    } else {
+        Ok(None)
+    }
+}

@@ -1,0 +1,223 @@
+//! `database-load`: run before the API as an init container, and again as a CronJob.
+
+use std::cell::OnceCell;
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use database::settings::{self, Refusal, SettingError};
+use database::{ConnectError, DatabaseArgs, DatabaseUrl, Session};
+use database_load::{DataSet, Load, LoadError, Options, PepperArgs, Source, SourceArgs, Summary};
+use domain::{Pepper, SystemClock};
+use telemetry::{LogArgs, LogStream, StopSignals};
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done; unchanged data sets were skipped
+  1    the database failed; the data set at hand was rolled back
+  2    a wrong argument or setting
+  3    the database was not reachable in time, or refused the connection
+  4    a file is wrong or cannot be read; nothing was written
+  5    the database has no tables yet
+  6    another run held the lock for too long
+  130, 143  stopped by SIGINT, SIGTERM";
+
+/// Loads products, users, promotions and orders from files; running APIs follow within a second
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    /// Load these data sets and no others
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    only: Vec<DataSet>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Publish again even what is unchanged
+    #[arg(long)]
+    force: bool,
+    /// Write the summary to stdout as JSON, and log to stderr
+    #[arg(long)]
+    json: bool,
+    /// How long to wait for the database
+    #[arg(long, env = "WAIT_SECONDS", default_value_t = 60, value_parser = seconds)]
+    wait_seconds: u64,
+    /// How long to wait for another run
+    #[arg(long, env = "LOCK_WAIT_SECONDS", default_value_t = 120, value_parser = seconds)]
+    lock_wait_seconds: u64,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn seconds(text: &str) -> Result<u64, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|seconds| *seconds <= 86_400)
+        .ok_or("is not a number of seconds up to 86400; example: 60")
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the summary could not be written")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Output(_) | Self::Load(LoadError::Database(_)) => 1,
+            Self::Connect(_) => 3,
+            Self::Load(LoadError::BadData(_) | LoadError::Unreadable(..) | LoadError::NothingToLoad(..)) => 4,
+            Self::Load(LoadError::NotMigrated(_)) => 5,
+            Self::Load(LoadError::Lock(_)) => 6,
+        }
+    }
+}
+
+struct Job {
+    url: DatabaseUrl,
+    pepper: Pepper,
+    source: Source,
+    options: Options,
+    wait: Duration,
+    json: bool,
+}
+
+impl Job {
+    fn new(arguments: &Arguments) -> Result<Self, SettingError> {
+        let lock_wait = Duration::from_secs(arguments.lock_wait_seconds);
+        let only = if arguments.only.is_empty() {
+            DataSet::ALL.to_vec()
+        } else {
+            arguments.only.clone()
+        };
+        Ok(Self {
+            url: arguments.database.url()?,
+            pepper: arguments.pepper.pepper()?,
+            source: arguments.source.source(),
+            options: Options {
+                only,
+                dry_run: arguments.dry_run,
+                force: arguments.force,
+                lock_wait,
+            },
+            wait: Duration::from_secs(arguments.wait_seconds),
+            json: arguments.json,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Arguments = match settings::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refusal.report("database-load"),
+    };
+    let job = match Job::new(&arguments) {
+        Ok(job) => job,
+        Err(error) => return Refusal::from(error).report("database-load"),
+    };
+    telemetry::start(
+        &arguments.log,
+        if job.json {
+            LogStream::Stderr
+        } else {
+            LogStream::Stdout
+        },
+    );
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(&job)),
+        Err(error) => {
+            tracing::error!(%error, "no runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(job: &Job) -> ExitCode {
+    let mut signals = match StopSignals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return ExitCode::FAILURE;
+        }
+    };
+    let started = Instant::now();
+    let canceller = OnceCell::new();
+    let work = async {
+        let mut session = Session::open(&job.url, "database-load", job.wait).await?;
+        let _ = canceller.set(session.canceller());
+        let Job {
+            url,
+            pepper,
+            source,
+            options,
+            ..
+        } = job;
+        let load = Load {
+            url,
+            source,
+            pepper,
+            clock: &SystemClock,
+            options,
+        };
+        let summaries = load.run(&mut session.connection).await?;
+        report(&summaries, job.json)?;
+        session.close().await;
+        Ok(())
+    };
+    let outcome: Result<(), Failure> = tokio::select! {
+        outcome = work => outcome,
+        signal = signals.next() => {
+            if let Some(canceller) = canceller.get() {
+                canceller.cancel().await;
+            }
+            tracing::warn!(?signal, "stopped; unfinished work is rolled back");
+            return ExitCode::from(signal.exit_code());
+        }
+    };
+    match outcome {
+        Ok(()) => {
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(duration_ms, "done");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let cause = failure.source().map(telemetry::causes);
+            tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn report(summaries: &[Summary], json: bool) -> Result<(), io::Error> {
+    for summary in summaries {
+        let counts = &summary.counts;
+        tracing::info!(
+            outcome = ?summary.outcome,
+            read = counts.read,
+            added = counts.added,
+            changed = counts.changed,
+            retired = counts.retired,
+            unchanged = counts.unchanged,
+            not_owned = counts.not_owned,
+            duration_ms = summary.duration_ms,
+            "{}",
+            summary.data_set.name(),
+        );
+    }
+    if json {
+        serde_json::to_writer_pretty(io::stdout(), summaries)?;
+        writeln!(io::stdout())?;
+    }
+    Ok(())
+}

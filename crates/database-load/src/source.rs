@@ -1,0 +1,86 @@
+//! Where the files come from.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use crate::{DataSet, LoadError};
+
+/// Where the data comes from.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SourceArgs {
+    /// The folder with products.csv, users.csv, promotions.csv, orders.csv [default: the copy compiled into the program]
+    #[arg(long, env = "DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Whether the compiled-in users and orders, which are for trying things out, are loaded too
+    #[arg(long, env = "LOAD_DEMO_DATA", default_value_t = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
+    load_demo_data: bool,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+    text.parse()
+        .map_err(|_| "is neither true nor false; example: LOAD_DEMO_DATA=false")
+}
+
+impl SourceArgs {
+    /// The source meant.
+    pub fn source(&self) -> Source {
+        match &self.data_dir {
+            Some(folder) if !folder.as_os_str().is_empty() => Source::Folder(folder.clone()),
+            _ => Source::CompiledIn {
+                with_demo_data: self.load_demo_data,
+            },
+        }
+    }
+}
+
+/// A place to read data sets from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder of files; a data set without a file is left alone.
+    Folder(PathBuf),
+    /// The copy of `seed/` inside the program.
+    CompiledIn {
+        /// With users and orders.
+        with_demo_data: bool,
+    },
+}
+
+impl Source {
+    /// The bytes of a data set's file, if the source has that file.
+    pub(crate) fn read(&self, data_set: DataSet) -> Result<Option<Vec<u8>>, LoadError> {
+        match self {
+            Self::CompiledIn {
+                with_demo_data: false,
+            } if data_set.is_demo() => Ok(None),
+            Self::CompiledIn { .. } => Ok(Some(compiled_in(data_set).to_vec())),
+            Self::Folder(folder) => {
+                let path = folder.join(data_set.file_name());
+                match fs::read(&path) {
+                    Ok(bytes) => Ok(Some(bytes)),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => Ok(None),
+                    Err(error) => Err(LoadError::Unreadable(path, error)),
+                }
+            }
+        }
+    }
+
+    /// That none of `data_sets` has a file here.
+    pub(crate) fn nothing_to_load(&self, data_sets: &[DataSet]) -> LoadError {
+        let folder = match self {
+            Self::Folder(folder) => folder.clone(),
+            Self::CompiledIn { .. } => PathBuf::from("the compiled-in data"),
+        };
+        let names: Vec<_> = data_sets.iter().map(|data_set| data_set.file_name()).collect();
+        LoadError::NothingToLoad(folder, names.join(", "))
+    }
+}
+
+const fn compiled_in(data_set: DataSet) -> &'static [u8] {
+    match data_set {
+        DataSet::Products => include_bytes!("../../../seed/products.csv"),
+        DataSet::Users => include_bytes!("../../../seed/users.csv"),
+        DataSet::Promotions => include_bytes!("../../../seed/promotions.csv"),
+        DataSet::Orders => include_bytes!("../../../seed/orders.csv"),
+    }
+}

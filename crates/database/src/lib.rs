@@ -1,0 +1,18 @@
+//! Reaching the database: its URL, pools for the API, one session for a job, the locks jobs hold, and the settings
+//! that all three programs share. SQL itself lives with whoever needs it.
+
+mod connect;
+mod engine;
+mod lock;
+mod pools;
+mod session;
+pub mod settings;
+mod url;
+
+pub use connect::{ConnectError, is_unavailable};
+pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};
+pub use lock::{JobLock, LockError};
+pub use pools::{Pools, SqlitePools};
+pub use session::{Canceller, Session};
+pub use settings::DatabaseArgs;
+pub use url::{DatabaseUrl, DatabaseUrlError};

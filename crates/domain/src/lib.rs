@@ -1,0 +1,18 @@
+//! The words of the business, without I/O: what a price, a product, an order, a promotion and an API key are, and the
+//! rules that hold for them. Every type here is built by parsing; a value that exists is a valid one.
+
+pub mod api_key;
+pub mod coupon;
+pub mod money;
+pub mod order;
+pub mod product;
+pub mod promotion;
+pub mod time;
+
+pub use api_key::{ApiKeyHash, ClientId, Pepper, Scope, Scopes};
+pub use coupon::CouponCode;
+pub use money::Money;
+pub use order::{Order, OrderId, OrderItem, OrderLine, OrderSnapshot, Quantity};
+pub use product::{Product, ProductId, ProductImage};
+pub use promotion::{Promotion, PromotionKind};
+pub use time::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,258 @@
+//! Puts the parts together: from settings to a server that listens, and down again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer, middleware::from_fn};
+use database::{ConnectError, DatabaseUrl, Pools, Session};
+use database_load::{Load, LoadError, Options, seed_if_never_loaded};
+use database_migration::{MigrationError, Migrator};
+use domain::{Clock, SystemClock};
+use telemetry::StopSignals;
+
+use crate::config::Config;
+use crate::handler::json::product_json;
+use crate::middleware::in_flight::InFlight;
+use crate::middleware::{cors, request};
+use crate::repository::{SqlChanges, SqlKeys, SqlMenu, SqlOrders};
+use crate::router;
+use crate::service::{Follower, Keys, Menu, Ordering, Readiness};
+
+/// The API does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not this machine's.
+    #[error(
+        "cannot listen on {address}: {cause}; set another SERVER_PORT or SERVER_ADDRESS; example: SERVER_PORT=8081"
+    )]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The embedded database cannot be opened.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The embedded database cannot be migrated.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// The embedded database cannot be seeded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// What handlers reach.
+pub struct AppState {
+    /// The menu.
+    pub menu: Arc<Menu>,
+    /// API keys.
+    pub keys: Arc<Keys>,
+    /// Orders.
+    pub ordering: Ordering,
+    /// Whether this process can take traffic.
+    pub readiness: Arc<Readiness>,
+    /// Requests under way.
+    pub in_flight: InFlight,
+    /// The database's kind.
+    pub engine: &'static str,
+}
+
+/// A server that listens already; it answers once [`BoundServer::run`] is awaited.
+pub struct BoundServer {
+    server: Server,
+    address: SocketAddr,
+    state: Data<AppState>,
+    follower: Follower,
+    pools: Pools,
+    config: Config,
+}
+
+/// How the server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Told to, and every request was answered in time.
+    Drained,
+    /// Told to, but requests took longer than they may.
+    TimedOut,
+    /// Told twice.
+    AtOnce,
+}
+
+impl BoundServer {
+    /// How long the start waits for the database before it serves without: `/readyz` tells then.
+    const FIRST_LOOK: Duration = Duration::from_secs(1);
+    /// Longer than the keep-alive of proxies (nginx: 60 s), so that they are the ones to close.
+    const KEEP_ALIVE: Duration = Duration::from_secs(75);
+    /// How long a client may take to send its headers.
+    const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Binds the address, prepares an embedded database, and has a first look at the data.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let requested = SocketAddr::new(config.server.server_address, config.server.server_port);
+        let pools = Pools::open(
+            &config.database_url,
+            "order-food",
+            config.database_max_connections,
+        );
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let menu = Arc::new(Menu::new(Arc::new(SqlMenu(pools.clone())), product_json));
+        let keys = Arc::new(Keys::new(
+            Arc::new(SqlKeys(pools.clone())),
+            config.pepper.clone(),
+            clock.clone(),
+        ));
+        let readiness = Arc::new(Readiness::new(menu.clone(), keys.clone()));
+        let changes = Arc::new(SqlChanges(pools.clone()));
+        let follower = Follower::new(changes, menu.clone(), keys.clone(), readiness.clone());
+        let state = Data::new(AppState {
+            ordering: Ordering::new(menu.clone(), Arc::new(SqlOrders(pools.clone())), clock),
+            menu,
+            keys,
+            readiness,
+            in_flight: InFlight::default(),
+            engine: config.database_url.engine(),
+        });
+        // Before the database is touched: a second start in the same place fails without having done anything.
+        let (server, address) = bind(requested, &state, &config)?;
+        if config.database_url.sqlite_file().is_some() {
+            prepare_embedded(&config).await?;
+        }
+        let mut bound = Self {
+            server,
+            address,
+            state,
+            follower,
+            pools,
+            config,
+        };
+        let _ = tokio::time::timeout(Self::FIRST_LOOK, bound.follower.follow()).await;
+        Ok(bound)
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What handlers reach.
+    pub fn state(&self) -> Data<AppState> {
+        self.state.clone()
+    }
+
+    /// Serves until a signal, then stops in order: unready, serve on for the delay, answer what is under way, end.
+    pub async fn run(self, mut signals: StopSignals) -> Stopped {
+        let Self {
+            server,
+            state,
+            follower,
+            pools,
+            config,
+            ..
+        } = self;
+        let handle = server.handle();
+        let serving = tokio::spawn(server);
+        let following = tokio::spawn(follower.run());
+
+        let signal = signals.next().await;
+        tracing::info!(?signal, "stopping");
+        state.readiness.start_draining();
+        let drain = async {
+            tokio::time::sleep(config.lifecycle.shutdown_delay()).await; // ok: the delay is the setting
+            // Stops accepting. It would also wait for idle keep-alive connections, for as long as they like to stay;
+            // so it counts as done when no request is under way.
+            let stopping = handle.stop(true);
+            let drained = tokio::time::timeout(config.lifecycle.shutdown_timeout(), async {
+                tokio::select! {
+                    () = stopping => {}
+                    () = state.in_flight.is_quiet() => {}
+                }
+            });
+            if drained.await.is_ok() {
+                Stopped::Drained
+            } else {
+                Stopped::TimedOut
+            }
+        };
+        let stopped = tokio::select! {
+            stopped = drain => stopped,
+            _ = signals.next() => Stopped::AtOnce,
+        };
+        following.abort();
+        serving.abort();
+        if stopped == Stopped::Drained {
+            let _ = tokio::time::timeout(Duration::from_secs(1), pools.close()).await;
+        }
+        tracing::info!(?stopped, "stopped");
+        stopped
+    }
+}
+
+fn bind(
+    requested: SocketAddr,
+    state: &Data<AppState>,
+    config: &Config,
+) -> Result<(Server, SocketAddr), StartError> {
+    let failed = |cause| StartError::Bind {
+        address: requested,
+        cause,
+    };
+    let (data, with_fault_injection) = (state.clone(), config.lifecycle.enable_fault_injection);
+    let origins = config.server.cors_allowed_origins.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .configure(|routes| router::routes(routes, with_fault_injection))
+            .wrap(cors(&origins))
+            .wrap(from_fn(request::around))
+    })
+    .workers(thread::available_parallelism().map_or(1, usize::from))
+    .keep_alive(BoundServer::KEEP_ALIVE)
+    .client_request_timeout(BoundServer::HEADER_TIMEOUT)
+    .shutdown_timeout(config.lifecycle.shutdown_timeout().as_secs())
+    .disable_signals()
+    .bind(requested)
+    .map_err(failed)?;
+    let address = server.addrs().first().copied().unwrap_or(requested);
+    Ok((server.run(), address))
+}
+
+/// Migrates the embedded database, and seeds it if nothing was ever loaded into it.
+async fn prepare_embedded(config: &Config) -> Result<(), StartError> {
+    const WAIT: Duration = Duration::from_secs(10);
+    let url: &DatabaseUrl = &config.database_url;
+    let mut session = Session::open(url, "order-food", WAIT).await?;
+    for migration in (Migrator { lock_wait: WAIT })
+        .up(url, &mut session.connection)
+        .await?
+    {
+        tracing::info!(%migration, "applied");
+    }
+    let options = Options {
+        lock_wait: WAIT,
+        ..Options::default()
+    };
+    let load = Load {
+        url,
+        source: &config.source,
+        pepper: &config.pepper,
+        clock: &SystemClock,
+        options: &options,
+    };
+    if let Some(summaries) = seed_if_never_loaded(load, &mut session.connection).await? {
+        for summary in summaries {
+            tracing::info!(
+                data_set = summary.data_set.name(),
+                rows = summary.counts.read,
+                "seeded"
+            );
+        }
+    }
+    session.close().await;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Where and for whom to listen.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Where and for whom to listen.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerArgs {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env = "SERVER_PORT", default_value_t = 8080, value_parser = port)]
+    pub server_port: u16,
+    /// Address to listen on; 0.0.0.0 for all
+    #[arg(long, env = "SERVER_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = address)]
+    pub server_address: IpAddr,
+    /// Origins whose pages may call the API: * or a list such as https://shop.example,https://app.example
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "*", value_parser = origins)]
+    pub cors_allowed_origins: AllowedOrigins,
+}
+
+/// Whose pages may call the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// Everybody's. There are no cookies, so this gives nothing away.
+    Any,
+    /// These origins'.
+    List(Vec<String>),
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse()
+        .map_err(|_| "is not a port; example: SERVER_PORT=8080")
+}
+
+fn address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "is not an IP address; example: SERVER_ADDRESS=0.0.0.0")
+}
+
+pub(super) fn connections(text: &str) -> Result<u32, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|count| (1..=1000).contains(count))
+        .ok_or("is not a number from 1 to 1000; example: DATABASE_MAX_CONNECTIONS=5")
+}
+
+fn origins(text: &str) -> Result<AllowedOrigins, &'static str> {
+    if text == "*" {
+        return Ok(AllowedOrigins::Any);
+    }
+    let origins: Vec<_> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    let is_origin = |origin: &String| {
+        origin.split_once("://").is_some_and(|(scheme, host)| {
+            matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '*', ' '])
+        })
+    };
+    if origins.iter().all(is_origin) {
+        Ok(AllowedOrigins::List(origins))
+    } else {
+        Err("is neither * nor a list of origins; example: CORS_ALLOWED_ORIGINS=https://shop.example")
+    }
+}

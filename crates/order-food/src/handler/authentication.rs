@@ -1,0 +1,38 @@
+//! Which key a request carries.
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage, HttpRequest};
+use domain::Scope;
+
+use super::error::{ApiError, Reason};
+use crate::service::{Caller, Keys};
+
+/// The caller's key must be good for `scope`. The caller is noted for the log.
+pub fn authenticate(request: &HttpRequest, keys: &Keys, scope: Scope) -> Result<Caller, ApiError> {
+    let key = presented_key(request.headers())?;
+    let caller = keys.authenticate(key, scope)?;
+    request.extensions_mut().insert(caller);
+    Ok(caller)
+}
+
+/// `api_key` is the name in the public API that this one follows; proxies that drop names with underscores leave
+/// `X-API-Key`.
+fn presented_key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut keys = ["api_key", "x-api-key"]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .filter(|key| !key.is_empty());
+    let key = keys.next().ok_or_else(ApiError::missing_api_key)?;
+    if keys.any(|other| other != key) {
+        return Err(ApiError::new(
+            Reason::BadRequest,
+            "the request carries two different API keys",
+        ));
+    }
+    key.to_str().map_err(|_| {
+        ApiError::new(
+            Reason::InvalidApiKey,
+            "the API key is unknown, expired or revoked",
+        )
+    })
+}

@@ -1,0 +1,68 @@
+//! Request bodies: size, media type, bytes; in that order.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::{BytesMut, Payload};
+use futures_util::StreamExt;
+
+use super::error::{ApiError, Reason};
+
+/// The largest body there is a use for: 100 lines are 5 KiB.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// Reads a body that must be JSON.
+pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<BytesMut, ApiError> {
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared: usize = declared.unwrap_or(0);
+    if declared > MAX_BYTES {
+        return Err(too_large());
+    }
+    if !is_json(request) {
+        let message = "send the body as Content-Type: application/json";
+        return Err(ApiError::new(Reason::UnsupportedMediaType, message));
+    }
+    let mut body = BytesMut::with_capacity(declared);
+    while let Some(chunk) = payload.next().await {
+        let chunk =
+            chunk.map_err(|_| ApiError::new(Reason::BadRequest, "the body ended early or was garbled"))?;
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(
+        Reason::PayloadTooLarge,
+        format!("the body is larger than {MAX_BYTES} bytes"),
+    )
+}
+
+/// `application/json`, with or without parameters; a charset other than UTF-8 cannot be JSON (RFC 8259, section 8.1).
+/// A body that is coded (gzip …) is none that this server reads.
+fn is_json(request: &HttpRequest) -> bool {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let Some(content_type) = content_type else {
+        return false;
+    };
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .all(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        });
+    let coding = request.headers().get(header::CONTENT_ENCODING);
+    is_json && is_utf8 && coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}

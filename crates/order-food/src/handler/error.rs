@@ -1,0 +1,339 @@
+//! The one place where failures become HTTP answers, and the one shape that all of them have.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use domain::Scope;
+use serde::Serialize;
+
+use crate::repository::RepositoryError;
+use crate::service::{KeyRefused, OrderRefused};
+
+/// Why a request was refused: a closed list for programs, stable across releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// 400: something about the request that none of the others names.
+    BadRequest,
+    /// 400: the body is not JSON.
+    InvalidJson,
+    /// 400: an id in the path is not one.
+    InvalidId,
+    /// 400: the body or the query has the wrong shape; `errors` tells where.
+    ValidationFailed,
+    /// 401: no key was sent.
+    MissingApiKey,
+    /// 403: the key is unknown, expired or revoked.
+    InvalidApiKey,
+    /// 403: the key does not allow this.
+    InsufficientScope,
+    /// 404: there is no such path, product or order.
+    NotFound,
+    /// 405: the path has other methods; `Allow` lists them.
+    MethodNotAllowed,
+    /// 413: the body is too large.
+    PayloadTooLarge,
+    /// 415: the body is not declared as JSON.
+    UnsupportedMediaType,
+    /// 422: a product is not on the menu.
+    UnknownProduct,
+    /// 422: there is no such code.
+    CouponUnknown,
+    /// 422: the code cannot be one.
+    CouponMalformed,
+    /// 503: the database is away; nothing was stored.
+    DatabaseUnavailable,
+    /// 503: the database went away while storing; the order is stored or not.
+    OutcomeUnknown,
+    /// 503: this process does not have its data yet.
+    Overloaded,
+    /// 500: a fault of this program.
+    Internal,
+}
+
+impl Reason {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::InvalidJson | Self::InvalidId | Self::ValidationFailed => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::MissingApiKey => StatusCode::UNAUTHORIZED,
+            Self::InvalidApiKey | Self::InsufficientScope => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnknownProduct | Self::CouponUnknown | Self::CouponMalformed => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::DatabaseUnavailable | Self::OutcomeUnknown | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The reason for a status that the framework chose.
+    const fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            _ => Self::BadRequest,
+        }
+    }
+}
+
+/// One thing wrong in a body (a JSON pointer, RFC 6901) or in the query (`?name`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// An answer that is not the one hoped for. Handlers return it; the request middleware writes its body, because only
+/// that knows the trace id.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    reason: Reason,
+    message: String,
+    errors: Vec<FieldError>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'e> {
+    code: u16,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: &'e str,
+    reason: Reason,
+    errors: &'e [FieldError],
+    trace_id: &'e str,
+}
+
+impl ApiError {
+    /// An error with that reason and nothing else to say.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        let (status, message) = (reason.status(), message.into());
+        Self {
+            status,
+            reason,
+            message,
+            errors: Vec::new(),
+            header: None,
+            cause: None,
+        }
+    }
+
+    /// The body or the query is wrong in these places.
+    pub fn validation(errors: Vec<FieldError>) -> Self {
+        let message = match errors.as_slice() {
+            [only] => format!("{} {}", only.pointer, only.message),
+            several => format!("the request is wrong in {} places", several.len()),
+        };
+        Self {
+            errors,
+            ..Self::new(Reason::ValidationFailed, message)
+        }
+    }
+
+    /// There is nothing at this path, or nothing that the caller may see.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Reason::NotFound, format!("there is no such {what}"))
+    }
+
+    /// The path has other methods.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let error = Self::new(Reason::MethodNotAllowed, format!("this path answers to {allow}"));
+        error.with_header(header::ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// Something here is broken; the log knows what.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let message = "the server failed; the log has the details under this trace id";
+        Self {
+            cause: Some(cause.into()),
+            ..Self::new(Reason::Internal, message)
+        }
+    }
+
+    /// What a failure of the framework's own looks like.
+    pub fn of_framework(status: StatusCode) -> Self {
+        let message = status
+            .canonical_reason()
+            .unwrap_or("the request was refused")
+            .to_lowercase();
+        Self {
+            status,
+            ..Self::new(Reason::of_status(status), message)
+        }
+    }
+
+    fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self {
+            header: Some(Box::new((name, value))),
+            ..self
+        }
+    }
+
+    fn retry_after(self, pause: Duration) -> Self {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)))
+    }
+
+    /// Why, for programs.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What went wrong behind it, for the log.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+
+    /// The whole answer.
+    pub fn response(&self, trace_id: &str) -> HttpResponse {
+        let body = ErrorBody {
+            code: self.status.as_u16(),
+            kind: "error",
+            message: &self.message,
+            reason: self.reason,
+            errors: &self.errors,
+            trace_id,
+        };
+        self.builder().json(body)
+    }
+
+    fn builder(&self) -> HttpResponseBuilder {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(header) = &self.header {
+            response.insert_header(header.as_ref().clone());
+        }
+        response
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.builder().finish()
+    }
+}
+
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+impl From<RepositoryError> for ApiError {
+    fn from(error: RepositoryError) -> Self {
+        let answer = match &error {
+            RepositoryError::Unavailable(_) => Self::new(
+                Reason::DatabaseUnavailable,
+                "the database is unavailable; try again",
+            )
+            .retry_after(RETRY_PAUSE),
+            RepositoryError::OutcomeUnknown(_) => {
+                let message = "the order may or may not have been stored; look it up before ordering again";
+                Self::new(Reason::OutcomeUnknown, message).retry_after(RETRY_PAUSE)
+            }
+            RepositoryError::Inconsistent { .. } | RepositoryError::Other(_) => return Self::internal(error),
+        };
+        Self {
+            cause: Some(error.into()),
+            ..answer
+        }
+    }
+}
+
+impl From<OrderRefused> for ApiError {
+    fn from(refused: OrderRefused) -> Self {
+        match refused {
+            OrderRefused::NotReady => Self::not_ready(),
+            OrderRefused::UnknownProducts(positions) => {
+                let errors = positions.into_iter().map(|position| FieldError {
+                    pointer: format!("/items/{position}/productId"),
+                    message: "is not on the menu".to_owned(),
+                });
+                let message = "the order names products that are not on the menu";
+                Self {
+                    errors: errors.collect(),
+                    ..Self::new(Reason::UnknownProduct, message)
+                }
+            }
+            OrderRefused::UnknownCoupon => Self::coupon(Reason::CouponUnknown, "the coupon code is unknown"),
+            OrderRefused::Repository(error) => error.into(),
+        }
+    }
+}
+
+impl ApiError {
+    /// A coupon was refused.
+    pub fn coupon(reason: Reason, message: &str) -> Self {
+        let error = FieldError {
+            pointer: "/couponCode".to_owned(),
+            message: message.to_owned(),
+        };
+        Self {
+            errors: vec![error],
+            ..Self::new(reason, message)
+        }
+    }
+
+    /// This process was asked before it had its data.
+    pub fn not_ready() -> Self {
+        Self::new(
+            Reason::Overloaded,
+            "the server has just started and has no data yet; try again",
+        )
+        .retry_after(RETRY_PAUSE)
+    }
+}
+
+impl From<KeyRefused> for ApiError {
+    fn from(refused: KeyRefused) -> Self {
+        match refused {
+            KeyRefused::NotReady => Self::not_ready(),
+            KeyRefused::Invalid => Self::new(
+                Reason::InvalidApiKey,
+                "the API key is unknown, expired or revoked",
+            ),
+            KeyRefused::MissingScope(scope) => Self::missing_scope(scope),
+        }
+    }
+}
+
+impl ApiError {
+    fn missing_scope(scope: Scope) -> Self {
+        Self::new(
+            Reason::InsufficientScope,
+            format!("the API key lacks the scope {}", scope.as_str()),
+        )
+    }
+
+    /// No key was sent.
+    pub fn missing_api_key() -> Self {
+        // RFC 9110, section 11.6.1: a 401 names a scheme. There is no registered one for keys in a header.
+        Self::new(
+            Reason::MissingApiKey,
+            "send an API key in the header api_key or X-API-Key",
+        )
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
+    }
+}

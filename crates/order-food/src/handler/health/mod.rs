@@ -1,0 +1,5 @@
+//! Health, for orchestrators and for people.
+
+pub mod detail;
+pub mod live;
+pub mod ready;

@@ -1,0 +1,11 @@
+//! HTTP: one endpoint a file. Handlers decode, ask a service, and encode.
+
+pub mod authentication;
+pub mod body;
+pub mod error;
+pub mod fault;
+pub mod health;
+pub mod json;
+pub mod order;
+pub mod product;
+pub mod welcome;

@@ -1,0 +1,7 @@
+//! Orders.
+
+pub mod answer;
+pub mod get;
+pub mod list;
+pub mod place;
+pub mod request;

@@ -1,0 +1,4 @@
+//! The menu.
+
+pub mod get;
+pub mod list;

@@ -1,0 +1,9 @@
+//! The food ordering API. A request goes handler -> service -> repository; [`app`] puts the parts together.
+
+pub mod app;
+pub mod config;
+pub mod handler;
+pub mod middleware;
+pub mod repository;
+pub mod router;
+pub mod service;

@@ -1,0 +1,93 @@
+//! `order-food`: the API.
+
+use std::process::ExitCode;
+
+use database::settings::{self, Refusal};
+use domain::Scope;
+use order_food::app::{BoundServer, StartError, Stopped};
+use order_food::config::{Arguments, Config};
+use telemetry::{LogStream, StopSignal, StopSignals};
+
+/// The key of the demo data.
+const DEMO_KEY: &str = "apitest";
+
+fn main() -> ExitCode {
+    let arguments: Arguments = match settings::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refusal.report("order-food"),
+    };
+    let config = match Config::try_from(&arguments) {
+        Ok(config) => config,
+        Err(error) => return Refusal::from(error).report("order-food"),
+    };
+    telemetry::start(&arguments.log, LogStream::Stdout);
+    // Requests run on the server's own threads; this one follows changes in the database.
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("no runtime: {error}")),
+    };
+    let code = runtime.block_on(serve(config));
+    // Nothing is worth waiting for: whatever still runs was given its time.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let mut signals = match StopSignals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return failed(&format!("cannot listen for signals: {error}")),
+    };
+    let is_embedded = config.database_url.sqlite_file().is_some();
+    let url = config.database_url.to_string();
+    let bound = tokio::select! {
+        bound = BoundServer::start(config) => bound,
+        signal = signals.next() => {
+            tracing::info!(?signal, "stopped while starting");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let bound = match bound {
+        Ok(bound) => bound,
+        Err(error @ StartError::Bind { .. }) => return failed(&error.to_string()),
+        Err(error) => return failed(&telemetry::causes(&error)),
+    };
+    tracing::info!(address = %bound.address(), database = url, "listening");
+    if is_embedded {
+        greet(&bound, &url);
+    }
+    match bound.run(signals).await {
+        Stopped::Drained | Stopped::TimedOut => ExitCode::SUCCESS,
+        Stopped::AtOnce => ExitCode::from(StopSignal::Interrupt.exit_code()),
+    }
+}
+
+/// One line for people, on stderr, and one for the log.
+#[expect(
+    clippy::print_stderr,
+    reason = "the reason of a failed start is for whoever started it"
+)]
+fn failed(reason: &str) -> ExitCode {
+    tracing::error!("{reason}");
+    eprintln!("order-food: {reason}");
+    ExitCode::FAILURE
+}
+
+/// What a newcomer needs. On stderr: stdout is the log's.
+#[expect(clippy::print_stderr, reason = "for the person at the terminal")]
+fn greet(bound: &BoundServer, url: &str) {
+    let address = bound.address();
+    let key = match bound.state().keys.authenticate(DEMO_KEY, Scope::CreateOrder) {
+        Ok(_) => DEMO_KEY,
+        Err(_) => "YOUR-KEY",
+    };
+    eprintln!(
+        "\n  order-food serves http://{address} from {url}\n\n  The menu:   curl http://{address}/api/product\n  \
+         An order:   curl http://{address}/api/order -H 'api_key: {key}' -H 'Content-Type: application/json' \\\n                \
+         -d '{{\"items\": [{{\"productId\": \"1\", \"quantity\": 2}}, {{\"productId\": \"3\", \"quantity\": 1}}]}}'\n  \
+         Stop:       Ctrl-C\n"
+    );
+}

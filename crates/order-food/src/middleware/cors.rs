@@ -1,0 +1,41 @@
+//! Which pages may call the API (Fetch standard, CORS protocol). There are no cookies.
+
+use actix_cors::Cors;
+
+use crate::config::AllowedOrigins;
+
+const ALLOWED_HEADERS: [&str; 7] = [
+    "api_key",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "traceparent",
+    "x-api-key",
+    "x-request-id",
+];
+const EXPOSED_HEADERS: [&str; 7] = [
+    "etag",
+    "idempotent-replayed",
+    "link",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "x-request-id",
+];
+const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "POST"];
+const MAX_AGE_SECONDS: usize = 3600;
+
+/// CORS for these origins.
+pub fn cors(origins: &AllowedOrigins) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(METHODS)
+        .allowed_headers(ALLOWED_HEADERS)
+        .expose_headers(EXPOSED_HEADERS)
+        .max_age(MAX_AGE_SECONDS);
+    match origins {
+        AllowedOrigins::Any => cors.allow_any_origin().send_wildcard(),
+        AllowedOrigins::List(origins) => origins
+            .iter()
+            .fold(cors, |cors, origin| cors.allowed_origin(origin)),
+    }
+}

@@ -1,0 +1,7 @@
+//! What happens around every request.
+
+mod cors;
+pub mod in_flight;
+pub mod request;
+
+pub use cors::cors;

@@ -1,0 +1,55 @@
+//! API keys.
+
+use async_trait::async_trait;
+use database::{Pools, on_engine};
+use domain::{ApiKeyHash, ClientId, Timestamp};
+
+use super::{KeyRepository, RepositoryError, StoredKey, reading};
+
+/// API keys in SQL.
+#[derive(Debug, Clone)]
+pub struct SqlKeys(pub Pools);
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    client_id: i64,
+    key_hash: Vec<u8>,
+    pepper_fingerprint: Vec<u8>,
+    scopes: String,
+    expires_at: Option<i64>,
+}
+
+impl TryFrom<Row> for StoredKey {
+    type Error = RepositoryError;
+
+    fn try_from(row: Row) -> Result<Self, RepositoryError> {
+        let id = row.id;
+        let inconsistent = |what: &str| RepositoryError::Inconsistent {
+            table: "api_keys",
+            what: format!("id {id}: {what}"),
+        };
+        let hash = row.key_hash.try_into().map_err(|_| inconsistent("no SHA-256"))?;
+        Ok(Self {
+            hash: ApiKeyHash::from_bytes(hash),
+            pepper_fingerprint: row.pepper_fingerprint,
+            client_id: ClientId::new(row.client_id),
+            scopes: row.scopes.parse().map_err(|_| inconsistent("unknown scope"))?,
+            expires_at: row.expires_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+#[async_trait]
+impl KeyRepository for SqlKeys {
+    async fn keys(&self) -> Result<Vec<StoredKey>, RepositoryError> {
+        const SQL: &str = "select id, client_id, key_hash, pepper_fingerprint, scopes, expires_at from api_keys \
+                           where revoked_at is null and retired_at is null order by id";
+        reading(async {
+            let rows: Vec<Row> =
+                on_engine!(self.0.reader(), pool => sqlx::query_as(SQL).fetch_all(pool).await?);
+            rows.into_iter().map(StoredKey::try_from).collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,63 @@
+//! Products.
+
+use async_trait::async_trait;
+use database::{Pools, on_engine};
+use domain::{Money, Product, ProductId, ProductImage};
+
+use super::{MenuRepository, RepositoryError, reading};
+
+/// The menu in SQL.
+#[derive(Debug, Clone)]
+pub struct SqlMenu(pub Pools);
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    name: String,
+    category: String,
+    price_cents: i64,
+    image_thumbnail: Option<String>,
+    image_mobile: Option<String>,
+    image_tablet: Option<String>,
+    image_desktop: Option<String>,
+}
+
+impl From<Row> for Product {
+    fn from(row: Row) -> Self {
+        let image = match (
+            row.image_thumbnail,
+            row.image_mobile,
+            row.image_tablet,
+            row.image_desktop,
+        ) {
+            (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => Some(ProductImage {
+                thumbnail,
+                mobile,
+                tablet,
+                desktop,
+            }),
+            _ => None,
+        };
+        Self {
+            id: ProductId::new(row.id),
+            name: row.name,
+            price: Money::from_cents(row.price_cents),
+            category: row.category,
+            image,
+        }
+    }
+}
+
+#[async_trait]
+impl MenuRepository for SqlMenu {
+    async fn products(&self) -> Result<Vec<Product>, RepositoryError> {
+        const SQL: &str = "select id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, \
+                           image_desktop from products where retired_at is null order by id";
+        reading(async {
+            let rows: Vec<Row> =
+                on_engine!(self.0.reader(), pool => sqlx::query_as(SQL).fetch_all(pool).await?);
+            Ok(rows.into_iter().map(Product::from).collect())
+        })
+        .await
+    }
+}

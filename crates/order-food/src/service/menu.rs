@@ -1,0 +1,125 @@
+//! The menu, kept in memory whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use domain::{Product, ProductId};
+
+use crate::repository::{MenuRepository, RepositoryError};
+
+/// One state of the menu; every request works with exactly one.
+#[derive(Debug)]
+pub struct MenuSnapshot {
+    entries: Vec<MenuEntry>,
+    by_id: HashMap<ProductId, usize>,
+    body: Bytes,
+}
+
+/// A product with what clients are sent of it.
+#[derive(Debug)]
+pub struct MenuEntry {
+    /// The product.
+    pub product: Product,
+    /// The JSON of the product.
+    pub json: Bytes,
+}
+
+impl MenuSnapshot {
+    /// A menu of these products; `to_json` writes one of them as clients see it.
+    pub fn new(products: Vec<Product>, to_json: impl Fn(&Product) -> Vec<u8>) -> Self {
+        let entries: Vec<_> = products
+            .into_iter()
+            .map(|product| MenuEntry {
+                json: to_json(&product).into(),
+                product,
+            })
+            .collect();
+        let by_id = entries
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| (entry.product.id, at))
+            .collect();
+        let body = json_array(entries.iter());
+        Self { entries, by_id, body }
+    }
+
+    /// The product with that id.
+    pub fn find(&self, id: ProductId) -> Option<&MenuEntry> {
+        self.by_id.get(&id).and_then(|at| self.entries.get(*at))
+    }
+
+    /// The whole menu as JSON.
+    pub fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
+    /// How many products it has.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The products of a category, with a text in their name, or both, as JSON. Case does not matter.
+    pub fn filtered(&self, category: Option<&str>, text: Option<&str>) -> Bytes {
+        let category = category.map(str::to_lowercase);
+        let text = text.map(str::to_lowercase);
+        json_array(self.entries.iter().filter(|MenuEntry { product, .. }| {
+            category
+                .as_ref()
+                .is_none_or(|category| product.category.to_lowercase() == *category)
+                && text
+                    .as_ref()
+                    .is_none_or(|text| product.name.to_lowercase().contains(text.as_str()))
+        }))
+    }
+}
+
+fn json_array<'e>(entries: impl Iterator<Item = &'e MenuEntry>) -> Bytes {
+    let mut body = vec![b'['];
+    for entry in entries {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.extend_from_slice(&entry.json);
+    }
+    body.push(b']');
+    body.into()
+}
+
+/// Serves the present menu and replaces it.
+pub struct Menu {
+    repository: Arc<dyn MenuRepository>,
+    to_json: fn(&Product) -> Vec<u8>,
+    current: ArcSwapOption<MenuSnapshot>,
+}
+
+impl Menu {
+    /// A menu that has not been loaded yet.
+    pub fn new(repository: Arc<dyn MenuRepository>, to_json: fn(&Product) -> Vec<u8>) -> Self {
+        Self {
+            repository,
+            to_json,
+            current: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The menu now; `None` before it was first loaded.
+    pub fn current(&self) -> Option<Arc<MenuSnapshot>> {
+        self.current.load_full()
+    }
+
+    /// Reads the menu again and puts it in place at once.
+    pub async fn reload(&self) -> Result<(), RepositoryError> {
+        let products = self.repository.products().await?;
+        tracing::info!(products = products.len(), "the menu was read");
+        self.current
+            .store(Some(Arc::new(MenuSnapshot::new(products, self.to_json))));
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! Log lines on stdout: JSON for machines, plain text for people.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::panic;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For reading on a terminal.
+    Pretty,
+}
+
+/// Logging.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogArgs {
+    /// How log lines look [default: pretty on a terminal, else json]
+    #[arg(long, env = "LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Which log lines are written, e.g. info or info,order_food=debug
+    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn", value_parser = filter)]
+    log_filter: String,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; example: RUST_LOG=info,order_food=debug")),
+    }
+}
+
+/// Where a program writes its log: the API to stdout, a job to stderr when stdout carries its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStream {
+    /// The ordinary place.
+    Stdout,
+    /// Beside a result on stdout.
+    Stderr,
+}
+
+impl<'a> MakeWriter<'a> for LogStream {
+    type Writer = Box<dyn Write + 'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        match self {
+            Self::Stdout => Box::new(io::stdout()),
+            Self::Stderr => Box::new(io::stderr()),
+        }
+    }
+}
+
+/// Starts logging, panics included. The first call of a process counts.
+pub fn start(arguments: &LogArgs, stream: LogStream) {
+    let is_terminal = match stream {
+        LogStream::Stdout => io::stdout().is_terminal(),
+        LogStream::Stderr => io::stderr().is_terminal(),
+    };
+    let format = arguments.log_format.unwrap_or(if is_terminal {
+        LogFormat::Pretty
+    } else {
+        LogFormat::Json
+    });
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&arguments.log_filter))
+        .with_writer(stream)
+        .with_ansi(is_terminal);
+    // A second start in one process (tests) keeps the first one's settings.
+    let _ = match format {
+        LogFormat::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .finish()
+            .try_init(),
+        LogFormat::Pretty => subscriber.with_target(false).finish().try_init(),
+    };
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("a panic without a text");
+        tracing::error!(place, "panicked: {message}");
+    }));
+}
+
+/// An error's causes in one line, for the log; each is named once, although some errors repeat their cause.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}

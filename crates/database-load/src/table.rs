@@ -45,17 +45,22 @@ pub(crate) fn read<T>(
 ) -> Result<Vec<T>, BadData> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
+    let mut lines = Lines {
+        bytes,
+        at: 0,
+        line: 1,
+    };
     let header = reader
         .headers()
-        .map_err(|error| BadData(vec![unreadable(file, &error)]))?
+        .map_err(|error| BadData(vec![unreadable(file, &error, &mut lines)]))?
         .clone();
     check_header(file, &header, columns)?;
     let (mut values, mut faults) = (Vec::new(), Vec::new());
     for record in reader.records() {
         let outcome = match &record {
-            Err(error) => Err(unreadable(file, error)),
+            Err(error) => Err(unreadable(file, error, &mut lines)),
             Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = lines.at(record.position());
                 parse(&Row {
                     file,
                     header: &header,
@@ -114,8 +119,33 @@ fn check_header(file: &str, header: &StringRecord, columns: &[Column]) -> Result
     Ok(())
 }
 
-fn unreadable(file: &str, error: &csv::Error) -> Fault {
-    let line = error.position().map_or(1, csv::Position::line);
+/// Line numbers as an editor shows them. The reader's own are those of where it began to look for a record, which may
+/// be the second half of a line end, or empty lines.
+struct Lines<'b> {
+    bytes: &'b [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of a record; records come in order.
+    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position
+            .and_then(|position| usize::try_from(position.byte()).ok())
+            .unwrap_or(self.at);
+        while let Some(byte) = self.bytes.get(self.at) {
+            if self.at >= start && !matches!(byte, b'\r' | b'\n') {
+                break;
+            }
+            self.line += u64::from(*byte == b'\n');
+            self.at += 1;
+        }
+        self.line
+    }
+}
+
+fn unreadable(file: &str, error: &csv::Error, lines: &mut Lines<'_>) -> Fault {
+    let line = lines.at(error.position());
     let message = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
         csv::ErrorKind::UnequalLengths {

@@ -62,7 +62,7 @@ pub enum Conflict {
     #[error("{0} was applied to this database, but this program does not know it")]
     Unknown(AppliedMigration),
     /// Applied in another wording than ours.
-    #[error("{0} was applied to this database with another text or name (checksum {found}, here {checksum})", found = .1.checksum, checksum = .0.checksum)]
+    #[error("{0} was applied to this database as {1} with another text or name (checksum {found}, here {checksum})", found = .1.checksum, checksum = .0.checksum)]
     Changed(KnownMigration, AppliedMigration),
     /// A newer one was applied without it.
     #[error("{0} was never applied to this database, but a newer migration was")]
@@ -214,7 +214,7 @@ mod tests {
         assert!(
             state.conflicts[1]
                 .to_string()
-                .starts_with("V1__step_1 was applied to this database with another text")
+                .starts_with("V1__step_1 was applied to this database as V1__step_1 with another text")
         );
     }
 

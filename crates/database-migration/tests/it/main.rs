@@ -1,0 +1,6 @@
+//! The migrator on real databases and as a real process.
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
+
+mod command;
+mod parity;
+mod up;

@@ -5,9 +5,7 @@
 /// Whether `text` is a code of the corpus: 8 to 10 characters, upper-case ASCII letters and digits.
 pub fn is_code(text: &[u8]) -> bool {
     (8..=10).contains(&text.len())
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && text.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -19,14 +17,7 @@ mod tests {
         for code in ["HAPPYHRS", "BUYGETON", "OVER90001", "FIFTYOFF10"] {
             assert!(is_code(code.as_bytes()), "{code}");
         }
-        for text in [
-            "",
-            "SEVENCH",
-            "ELEVENCHARS",
-            "happyhrs",
-            "HAPPY HR",
-            "HAPPYHR\u{c9}",
-        ] {
+        for text in ["", "SEVENCH", "ELEVENCHARS", "happyhrs", "HAPPY HR", "HAPPYHR\u{c9}"] {
             assert!(!is_code(text.as_bytes()), "{text}");
         }
     }

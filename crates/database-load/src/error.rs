@@ -38,11 +38,7 @@ impl From<sqlx::Error> for LoadError {
             }
             _ => false,
         };
-        if is_missing_table {
-            Self::NotMigrated(error)
-        } else {
-            Self::Database(error)
-        }
+        if is_missing_table { Self::NotMigrated(error) } else { Self::Database(error) }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use database::{Connection, DatabaseUrl, JobLock};
-use domain::{Clock, Pepper, Product, Promotion};
+use database::{Connection, DatabaseUrl, JobLock, Transaction};
+use domain::{Clock, Pepper, Product, Promotion, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::ledger::{self, ContentHash};
@@ -28,12 +28,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let lock_wait = Duration::from_mins(2);
-        Self {
-            only: DataSet::ALL.to_vec(),
-            dry_run: false,
-            force: false,
-            lock_wait,
-        }
+        Self { only: DataSet::ALL.to_vec(), dry_run: false, force: false, lock_wait }
     }
 }
 
@@ -55,10 +50,7 @@ pub struct Load<'l> {
 /// Raised when the meaning of the files changes, so that what is published is read again by a new release.
 const FORMAT: u8 = 1;
 
-const LOCK: JobLock = JobLock {
-    name: "load",
-    key: 0x6f66_6461_7461_6c64,
-};
+const LOCK: JobLock = JobLock { name: "load", key: 0x6f66_6461_7461_6c64 };
 
 /// A file, and whether it differs from what is published.
 struct Candidate {
@@ -80,10 +72,7 @@ impl Load<'_> {
     /// right; each data set is published in one transaction.
     pub async fn run(self, connection: &mut Connection) -> Result<Vec<Summary>, LoadError> {
         let candidates = self.candidates(connection).await?;
-        if candidates
-            .iter()
-            .all(|candidate| candidate.bytes.is_none() || candidate.is_published)
-        {
+        if candidates.iter().all(|candidate| candidate.bytes.is_none() || candidate.is_published) {
             return Ok(candidates.iter().map(Candidate::nothing_to_do).collect());
         }
         let guard = LOCK.acquire(self.url, connection, self.options.lock_wait).await?;
@@ -104,12 +93,7 @@ impl Load<'_> {
             let hash = self.hash(data_set, bytes.as_deref().unwrap_or_default());
             let published = ledger::published_hash(connection.as_mut(), data_set).await?;
             let is_published = !self.options.force && published.as_deref() == Some(&hash[..]);
-            candidates.push(Candidate {
-                data_set,
-                bytes,
-                hash,
-                is_published,
-            });
+            candidates.push(Candidate { data_set, bytes, hash, is_published });
         }
         if candidates.iter().all(|candidate| candidate.bytes.is_none()) {
             return Err(self.source.nothing_to_load(&data_sets));
@@ -133,10 +117,25 @@ impl Load<'_> {
     ) -> Result<Vec<Summary>, LoadError> {
         let parsed = self.parse(connection, &candidates).await?;
         let mut summaries = Vec::new();
-        for (candidate, parsed) in candidates.iter().zip(parsed) {
+        if self.options.dry_run {
+            // One transaction, so that orders find the clients that this run would have brought; then forgotten.
+            let mut transaction = connection.begin_write().await?;
+            for (candidate, parsed) in candidates.iter().zip(&parsed) {
+                summaries.push(match parsed {
+                    None => candidate.nothing_to_do(),
+                    Some(parsed) => {
+                        let started = Instant::now();
+                        let counts = self.apply(&mut transaction, parsed, self.clock.now()).await?;
+                        candidate.summary(Outcome::DryRun, counts, started)
+                    }
+                });
+            }
+            return Ok(summaries);
+        }
+        for (candidate, parsed) in candidates.iter().zip(&parsed) {
             summaries.push(match parsed {
                 None => candidate.nothing_to_do(),
-                Some(parsed) => self.publish(connection, candidate, &parsed).await?,
+                Some(parsed) => self.publish(connection, candidate, parsed).await?,
             });
         }
         Ok(summaries)
@@ -176,11 +175,7 @@ impl Load<'_> {
                 Err(BadData(found)) => faults.extend(found),
             }
         }
-        if faults.is_empty() {
-            Ok(parsed)
-        } else {
-            Err(BadData(faults).into())
-        }
+        if faults.is_empty() { Ok(parsed) } else { Err(BadData(faults).into()) }
     }
 
     fn known<'k>(
@@ -189,20 +184,15 @@ impl Load<'_> {
         parsed: &'k [Option<Parsed>],
     ) -> Known<'k> {
         let mut known = Known {
-            products: stored_products
-                .iter()
-                .map(|product| (product.id, product))
-                .collect(),
+            products: stored_products.iter().map(|product| (product.id, product)).collect(),
             clients: stored_clients.keys().map(String::as_str).collect(),
         };
         for data in parsed.iter().flatten() {
             match data {
-                Parsed::Products(products) => known
-                    .products
-                    .extend(products.iter().map(|product| (product.id, product))),
-                Parsed::Users(users) => known
-                    .clients
-                    .extend(users.iter().map(|user| user.client.as_str())),
+                Parsed::Products(products) => {
+                    known.products.extend(products.iter().map(|product| (product.id, product)));
+                }
+                Parsed::Users(users) => known.clients.extend(users.iter().map(|user| user.client.as_str())),
                 Parsed::Promotions(_) | Parsed::Orders(_) => {}
             }
         }
@@ -217,60 +207,43 @@ impl Load<'_> {
     ) -> Result<Summary, LoadError> {
         let (started, started_at) = (Instant::now(), self.clock.now());
         let mut transaction = connection.begin_write().await?;
-        let counts = match parsed {
-            Parsed::Products(products) => {
-                products::apply(transaction.connection(), products, started_at).await?
-            }
-            Parsed::Users(users) => {
-                users::apply(transaction.connection(), users, self.pepper, started_at).await?
-            }
+        let counts = self.apply(&mut transaction, parsed, started_at).await?;
+        let (data_set, now) = (candidate.data_set, self.clock.now());
+        ledger::publish(transaction.connection(), data_set, &candidate.hash, counts.read, started_at, now)
+            .await?;
+        transaction.commit().await?;
+        Ok(candidate.summary(Outcome::Published, counts, started))
+    }
+
+    async fn apply(
+        self,
+        transaction: &mut Transaction<'_>,
+        parsed: &Parsed,
+        now: Timestamp,
+    ) -> Result<Counts, sqlx::Error> {
+        match parsed {
+            Parsed::Products(products) => products::apply(transaction.connection(), products, now).await,
+            Parsed::Users(users) => users::apply(transaction.connection(), users, self.pepper, now).await,
             Parsed::Promotions(promotions) => {
-                promotions::apply(transaction.connection(), promotions, started_at).await?
+                promotions::apply(transaction.connection(), promotions, now).await
             }
             Parsed::Orders(orders) => {
                 let client_ids = users::client_ids(transaction.connection()).await?;
-                orders::apply(transaction.connection(), orders, &client_ids).await?
+                orders::apply(transaction.connection(), orders, &client_ids).await
             }
-        };
-        let outcome = if self.options.dry_run {
-            Outcome::DryRun
-        } else {
-            let (data_set, now) = (candidate.data_set, self.clock.now());
-            ledger::publish(
-                transaction.connection(),
-                data_set,
-                &candidate.hash,
-                counts.read,
-                started_at,
-                now,
-            )
-            .await?;
-            transaction.commit().await?;
-            Outcome::Published
-        };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Summary {
-            data_set: candidate.data_set,
-            outcome,
-            counts,
-            duration_ms,
-        })
+        }
     }
 }
 
 impl Candidate {
+    fn summary(&self, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Summary { data_set: self.data_set, outcome, counts, duration_ms }
+    }
+
     fn nothing_to_do(&self) -> Summary {
-        let outcome = if self.bytes.is_some() {
-            Outcome::Unchanged
-        } else {
-            Outcome::NoFile
-        };
-        Summary {
-            data_set: self.data_set,
-            outcome,
-            counts: Counts::default(),
-            duration_ms: 0,
-        }
+        let outcome = if self.bytes.is_some() { Outcome::Unchanged } else { Outcome::NoFile };
+        Summary { data_set: self.data_set, outcome, counts: Counts::default(), duration_ms: 0 }
     }
 }
 
@@ -280,9 +253,5 @@ pub async fn seed_if_never_loaded(
     load: Load<'_>,
     connection: &mut Connection,
 ) -> Result<Option<Vec<Summary>>, LoadError> {
-    if ledger::is_empty(connection.as_mut()).await? {
-        load.run(connection).await.map(Some)
-    } else {
-        Ok(None)
-    }
+    if ledger::is_empty(connection.as_mut()).await? { load.run(connection).await.map(Some) } else { Ok(None) }
 }

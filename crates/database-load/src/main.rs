@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use database::settings::{self, Refusal, SettingError};
-use database::{ConnectError, DatabaseArgs, DatabaseUrl, Session};
+use database::{ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_load::{DataSet, Load, LoadError, Options, PepperArgs, Source, SourceArgs, Summary};
 use domain::{Pepper, SystemClock};
 use telemetry::{LogArgs, LogStream, StopSignals};
@@ -75,11 +75,14 @@ enum Failure {
 impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Output(_) | Self::Load(LoadError::Database(_)) => 1,
+            Self::Output(_)
+            | Self::Load(
+                LoadError::Database(_) | LoadError::Lock(LockError::Database(_) | LockError::File(..)),
+            ) => 1,
             Self::Connect(_) => 3,
             Self::Load(LoadError::BadData(_) | LoadError::Unreadable(..) | LoadError::NothingToLoad(..)) => 4,
             Self::Load(LoadError::NotMigrated(_)) => 5,
-            Self::Load(LoadError::Lock(_)) => 6,
+            Self::Load(LoadError::Lock(LockError::TimedOut { .. })) => 6,
         }
     }
 }
@@ -96,21 +99,12 @@ struct Job {
 impl Job {
     fn new(arguments: &Arguments) -> Result<Self, SettingError> {
         let lock_wait = Duration::from_secs(arguments.lock_wait_seconds);
-        let only = if arguments.only.is_empty() {
-            DataSet::ALL.to_vec()
-        } else {
-            arguments.only.clone()
-        };
+        let only = if arguments.only.is_empty() { DataSet::ALL.to_vec() } else { arguments.only.clone() };
         Ok(Self {
             url: arguments.database.url()?,
             pepper: arguments.pepper.pepper()?,
             source: arguments.source.source(),
-            options: Options {
-                only,
-                dry_run: arguments.dry_run,
-                force: arguments.force,
-                lock_wait,
-            },
+            options: Options { only, dry_run: arguments.dry_run, force: arguments.force, lock_wait },
             wait: Duration::from_secs(arguments.wait_seconds),
             json: arguments.json,
         })
@@ -126,14 +120,7 @@ fn main() -> ExitCode {
         Ok(job) => job,
         Err(error) => return Refusal::from(error).report("database-load"),
     };
-    telemetry::start(
-        &arguments.log,
-        if job.json {
-            LogStream::Stderr
-        } else {
-            LogStream::Stdout
-        },
-    );
+    telemetry::start(&arguments.log, if job.json { LogStream::Stderr } else { LogStream::Stdout });
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(&job)),
         Err(error) => {
@@ -156,20 +143,8 @@ async fn run(job: &Job) -> ExitCode {
     let work = async {
         let mut session = Session::open(&job.url, "database-load", job.wait).await?;
         let _ = canceller.set(session.canceller());
-        let Job {
-            url,
-            pepper,
-            source,
-            options,
-            ..
-        } = job;
-        let load = Load {
-            url,
-            source,
-            pepper,
-            clock: &SystemClock,
-            options,
-        };
+        let Job { url, pepper, source, options, .. } = job;
+        let load = Load { url, source, pepper, clock: &SystemClock, options };
         let summaries = load.run(&mut session.connection).await?;
         report(&summaries, job.json)?;
         session.close().await;

@@ -30,32 +30,18 @@ struct PastLine {
 
 /// Reads `orders.csv`. Lines of one order stand together.
 pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<PastOrder>, BadData> {
-    let columns = [
-        "order_id",
-        "client",
-        "created_at",
-        "product_id",
-        "quantity",
-        "unit_price",
-    ]
-    .map(required);
+    let columns = ["order_id", "client", "created_at", "product_id", "quantity", "unit_price"].map(required);
     let mut seen = HashSet::new();
     let mut previous: Option<(Uuid, String, Timestamp, usize)> = None;
     let lines = read(file, bytes, &columns, |row| {
         let parsed = past_line(row, known)?;
-        let PastOrder {
-            id,
-            client,
-            created_at,
-            ..
-        } = &parsed.order;
+        let PastOrder { id, client, created_at, .. } = &parsed.order;
         match &mut previous {
             Some((previous_id, previous_client, previous_moment, lines)) if previous_id == id => {
                 if previous_client != client {
-                    return Err(row.fault(
-                        "client",
-                        "differs from the line above, which belongs to the same order",
-                    ));
+                    return Err(
+                        row.fault("client", "differs from the line above, which belongs to the same order")
+                    );
                 }
                 if previous_moment != created_at {
                     return Err(row.fault(
@@ -65,18 +51,15 @@ pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<P
                 }
                 *lines += 1;
                 if *lines > OrderItem::MAX_LINES {
-                    return Err(row.fault(
-                        "order_id",
-                        format!("has more than {} lines", OrderItem::MAX_LINES),
-                    ));
+                    return Err(
+                        row.fault("order_id", format!("has more than {} lines", OrderItem::MAX_LINES))
+                    );
                 }
             }
             _ => {
                 if !seen.insert(*id) {
-                    return Err(row.fault(
-                        "order_id",
-                        "has lines further up that do not stand together with this one",
-                    ));
+                    return Err(row
+                        .fault("order_id", "has lines further up that do not stand together with this one"));
                 }
                 previous = Some((*id, client.clone(), *created_at, 1));
             }
@@ -87,10 +70,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<P
     for PastLine { order, line } in lines {
         match orders.last_mut() {
             Some(last) if last.id == order.id => last.lines.push(line),
-            _ => orders.push(PastOrder {
-                lines: vec![line],
-                ..order
-            }),
+            _ => orders.push(PastOrder { lines: vec![line], ..order }),
         }
     }
     Ok(orders)
@@ -118,19 +98,8 @@ fn past_line(row: &Row<'_>, known: &Known<'_>) -> Result<PastLine, Fault> {
     let quantity =
         Quantity::try_from(row.required::<i64>("quantity")?).map_err(|error| row.fault("quantity", error))?;
     let unit_price: Money = row.required("unit_price")?;
-    let line = OrderLine {
-        unit_price_cents: unit_price,
-        ..OrderLine::sell(product, quantity)
-    };
-    Ok(PastLine {
-        order: PastOrder {
-            id,
-            client: client.to_owned(),
-            created_at,
-            lines: Vec::new(),
-        },
-        line,
-    })
+    let line = OrderLine { unit_price_cents: unit_price, ..OrderLine::sell(product, quantity) };
+    Ok(PastLine { order: PastOrder { id, client: client.to_owned(), created_at, lines: Vec::new() }, line })
 }
 
 const STORE: Statement = Statement {
@@ -147,10 +116,7 @@ pub(crate) async fn apply(
     client_ids: &HashMap<String, i64>,
 ) -> Result<Counts, sqlx::Error> {
     let store = STORE.on(&connection);
-    let mut counts = Counts {
-        read: orders.len() as u64,
-        ..Counts::default()
-    };
+    let mut counts = Counts { read: orders.len() as u64, ..Counts::default() };
     for order in orders {
         // Parsing has checked that the client exists or is loaded before the orders.
         let Some(client_id) = client_ids.get(&order.client) else {

@@ -51,15 +51,9 @@ fn product(row: &Row<'_>) -> Result<Product, Fault> {
             })
         }
         sizes => {
-            let missing = IMAGES
-                .into_iter()
-                .zip(sizes)
-                .find(|(_, address)| address.is_none());
+            let missing = IMAGES.into_iter().zip(sizes).find(|(_, address)| address.is_none());
             let column = missing.map_or(IMAGES[0], |(column, _)| column);
-            return Err(row.fault(
-                column,
-                "is empty while another size is given; give all four or none",
-            ));
+            return Err(row.fault(column, "is empty while another size is given; give all four or none"));
         }
     };
     Ok(Product {
@@ -87,12 +81,7 @@ struct Stored {
 
 impl Stored {
     fn says_the_same(&self, product: &Product) -> bool {
-        let image = [
-            &self.image_thumbnail,
-            &self.image_mobile,
-            &self.image_tablet,
-            &self.image_desktop,
-        ];
+        let image = [&self.image_thumbnail, &self.image_mobile, &self.image_tablet, &self.image_desktop];
         self.name == product.name
             && self.category == product.category
             && self.price_cents == product.price.cents()
@@ -130,10 +119,7 @@ pub(crate) async fn apply(
     let stored: Vec<Stored> =
         on_engine!(&mut connection, connection => sqlx::query_as(STORED).fetch_all(&mut **connection).await?);
     let stored: HashMap<i64, Stored> = stored.into_iter().map(|row| (row.id, row)).collect();
-    let mut counts = Counts {
-        read: products.len() as u64,
-        ..Counts::default()
-    };
+    let mut counts = Counts { read: products.len() as u64, ..Counts::default() };
     for product in products {
         match stored.get(&product.id.get()) {
             Some(row) if !row.is_ours => {
@@ -165,10 +151,7 @@ pub(crate) async fn apply(
         });
     }
     let listed: HashSet<i64> = products.iter().map(|product| product.id.get()).collect();
-    for row in stored
-        .values()
-        .filter(|row| row.is_ours && !row.is_retired && !listed.contains(&row.id))
-    {
+    for row in stored.values().filter(|row| row.is_ours && !row.is_retired && !listed.contains(&row.id)) {
         on_engine!(&mut connection, connection => {
             sqlx::query(RETIRE).bind(row.id).bind(now.micros()).execute(&mut **connection).await?;
         });
@@ -186,18 +169,10 @@ pub(crate) async fn all(connection: ConnectionRef<'_>) -> Result<Vec<Product>, s
         name: row.name,
         price: Money::from_cents(row.price_cents),
         category: row.category,
-        image: match (
-            row.image_thumbnail,
-            row.image_mobile,
-            row.image_tablet,
-            row.image_desktop,
-        ) {
-            (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => Some(ProductImage {
-                thumbnail,
-                mobile,
-                tablet,
-                desktop,
-            }),
+        image: match (row.image_thumbnail, row.image_mobile, row.image_tablet, row.image_desktop) {
+            (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => {
+                Some(ProductImage { thumbnail, mobile, tablet, desktop })
+            }
             _ => None,
         },
     };

@@ -68,9 +68,7 @@ fn kind(row: &Row<'_>) -> Result<PromotionKind, Fault> {
                 _ => Err(row.fault("value", "is above 100 percent")),
             }
         }
-        "fixed" => Ok(PromotionKind::Fixed {
-            amount: row.required("value")?,
-        }),
+        "fixed" => Ok(PromotionKind::Fixed { amount: row.required("value")? }),
         "free_lowest" if row.text("value").is_none() => Ok(PromotionKind::FreeLowest),
         "free_lowest" => Err(row.fault("value", "must be empty for free_lowest")),
         _ => Err(row.fault("kind", "is none of percentage, fixed and free_lowest")),
@@ -147,14 +145,9 @@ pub(crate) async fn apply(
 ) -> Result<Counts, sqlx::Error> {
     let stored: Vec<Stored> =
         on_engine!(&mut connection, connection => sqlx::query_as(STORED).fetch_all(&mut **connection).await?);
-    let stored: HashMap<String, Stored> = stored
-        .into_iter()
-        .map(|row| (row.definition.code.clone(), row))
-        .collect();
-    let mut counts = Counts {
-        read: promotions.len() as u64,
-        ..Counts::default()
-    };
+    let stored: HashMap<String, Stored> =
+        stored.into_iter().map(|row| (row.definition.code.clone(), row)).collect();
+    let mut counts = Counts { read: promotions.len() as u64, ..Counts::default() };
     for definition in promotions.iter().map(Definition::from) {
         match stored.get(&definition.code) {
             Some(row) if !row.is_ours => {
@@ -187,10 +180,7 @@ pub(crate) async fn apply(
                 .await?;
         });
     }
-    let listed: HashSet<&str> = promotions
-        .iter()
-        .map(|promotion| promotion.code.as_str())
-        .collect();
+    let listed: HashSet<&str> = promotions.iter().map(|promotion| promotion.code.as_str()).collect();
     let is_left =
         |row: &&Stored| row.is_ours && !row.is_retired && !listed.contains(row.definition.code.as_str());
     for row in stored.values().filter(is_left) {

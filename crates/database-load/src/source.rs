@@ -4,13 +4,15 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use database::settings::path;
+
 use crate::{DataSet, LoadError};
 
 /// Where the data comes from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceArgs {
     /// The folder with products.csv, users.csv, promotions.csv, orders.csv [default: the copy compiled into the program]
-    #[arg(long, env = "DATA_DIR")]
+    #[arg(long, env = "DATA_DIR", value_parser = path)]
     data_dir: Option<PathBuf>,
     /// Whether the compiled-in users and orders, which are for trying things out, are loaded too
     #[arg(long, env = "LOAD_DEMO_DATA", default_value_t = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
@@ -18,8 +20,7 @@ pub struct SourceArgs {
 }
 
 fn yes_or_no(text: &str) -> Result<bool, &'static str> {
-    text.parse()
-        .map_err(|_| "is neither true nor false; example: LOAD_DEMO_DATA=false")
+    text.parse().map_err(|_| "is neither true nor false; example: LOAD_DEMO_DATA=false")
 }
 
 impl SourceArgs {
@@ -27,9 +28,7 @@ impl SourceArgs {
     pub fn source(&self) -> Source {
         match &self.data_dir {
             Some(folder) if !folder.as_os_str().is_empty() => Source::Folder(folder.clone()),
-            _ => Source::CompiledIn {
-                with_demo_data: self.load_demo_data,
-            },
+            _ => Source::CompiledIn { with_demo_data: self.load_demo_data },
         }
     }
 }
@@ -50,9 +49,7 @@ impl Source {
     /// The bytes of a data set's file, if the source has that file.
     pub(crate) fn read(&self, data_set: DataSet) -> Result<Option<Vec<u8>>, LoadError> {
         match self {
-            Self::CompiledIn {
-                with_demo_data: false,
-            } if data_set.is_demo() => Ok(None),
+            Self::CompiledIn { with_demo_data: false } if data_set.is_demo() => Ok(None),
             Self::CompiledIn { .. } => Ok(Some(compiled_in(data_set).to_vec())),
             Self::Folder(folder) => {
                 let path = folder.join(data_set.file_name());

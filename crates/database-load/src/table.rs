@@ -15,17 +15,11 @@ pub(crate) struct Column {
 }
 
 pub(crate) const fn required(name: &'static str) -> Column {
-    Column {
-        name,
-        is_required: true,
-    }
+    Column { name, is_required: true }
 }
 
 pub(crate) const fn optional(name: &'static str) -> Column {
-    Column {
-        name,
-        is_required: false,
-    }
+    Column { name, is_required: false }
 }
 
 /// One line of a file.
@@ -45,15 +39,9 @@ pub(crate) fn read<T>(
 ) -> Result<Vec<T>, BadData> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
-    let mut lines = Lines {
-        bytes,
-        at: 0,
-        line: 1,
-    };
-    let header = reader
-        .headers()
-        .map_err(|error| BadData(vec![unreadable(file, &error, &mut lines)]))?
-        .clone();
+    let mut lines = Lines { bytes, at: 0, line: 1 };
+    let header =
+        reader.headers().map_err(|error| BadData(vec![unreadable(file, &error, &mut lines)]))?.clone();
     check_header(file, &header, columns)?;
     let (mut values, mut faults) = (Vec::new(), Vec::new());
     for record in reader.records() {
@@ -61,12 +49,7 @@ pub(crate) fn read<T>(
             Err(error) => Err(unreadable(file, error, &mut lines)),
             Ok(record) => {
                 let line = lines.at(record.position());
-                parse(&Row {
-                    file,
-                    header: &header,
-                    record,
-                    line,
-                })
+                parse(&Row { file, header: &header, record, line })
             }
         };
         match outcome {
@@ -74,43 +57,22 @@ pub(crate) fn read<T>(
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() {
-        Ok(values)
-    } else {
-        Err(BadData(faults))
-    }
+    if faults.is_empty() { Ok(values) } else { Err(BadData(faults)) }
 }
 
 fn check_header(file: &str, header: &StringRecord, columns: &[Column]) -> Result<(), BadData> {
     let fault = |column: &str, message: String| {
-        BadData(vec![Fault {
-            file: file.to_owned(),
-            line: 1,
-            column: Some(column.to_owned()),
-            message,
-        }])
+        BadData(vec![Fault { file: file.to_owned(), line: 1, column: Some(column.to_owned()), message }])
     };
-    let known = || {
-        columns
-            .iter()
-            .map(|column| column.name)
-            .collect::<Vec<_>>()
-            .join(",")
-    };
+    let known = || columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",");
     for column in columns.iter().filter(|column| column.is_required) {
         if !header.iter().any(|name| name == column.name) {
-            return Err(fault(
-                column.name,
-                format!("the column is missing; columns are {}", known()),
-            ));
+            return Err(fault(column.name, format!("the column is missing; columns are {}", known())));
         }
     }
     for (at, name) in header.iter().enumerate() {
         if !columns.iter().any(|column| column.name == name) {
-            return Err(fault(
-                name,
-                format!("there is no such column; columns are {}", known()),
-            ));
+            return Err(fault(name, format!("there is no such column; columns are {}", known())));
         }
         if header.iter().take(at).any(|earlier| earlier == name) {
             return Err(fault(name, "the column stands twice in the header".to_owned()));
@@ -130,9 +92,7 @@ struct Lines<'b> {
 impl Lines<'_> {
     /// The line of a record; records come in order.
     fn at(&mut self, position: Option<&csv::Position>) -> u64 {
-        let start = position
-            .and_then(|position| usize::try_from(position.byte()).ok())
-            .unwrap_or(self.at);
+        let start = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
         while let Some(byte) = self.bytes.get(self.at) {
             if self.at >= start && !matches!(byte, b'\r' | b'\n') {
                 break;
@@ -148,19 +108,12 @@ fn unreadable(file: &str, error: &csv::Error, lines: &mut Lines<'_>) -> Fault {
     let line = lines.at(error.position());
     let message = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("has {len} fields, the header has {expected_len}")
         }
         _ => "is not readable as CSV".to_owned(),
     };
-    Fault {
-        file: file.to_owned(),
-        line,
-        column: None,
-        message,
-    }
+    Fault { file: file.to_owned(), line, column: None, message }
 }
 
 impl Row<'_> {
@@ -184,15 +137,12 @@ impl Row<'_> {
 
     /// What is in a column that must have something.
     pub fn required<T: FromStr<Err: Display>>(&self, column: &str) -> Result<T, Fault> {
-        self.optional(column)?
-            .ok_or_else(|| self.fault(column, "is empty"))
+        self.optional(column)?.ok_or_else(|| self.fault(column, "is empty"))
     }
 
     /// What is in a column, if anything is.
     pub fn optional<T: FromStr<Err: Display>>(&self, column: &str) -> Result<Option<T>, Fault> {
-        self.text(column)
-            .map(|text| text.parse().map_err(|error| self.fault(column, error)))
-            .transpose()
+        self.text(column).map(|text| text.parse().map_err(|error| self.fault(column, error))).transpose()
     }
 
     /// That a column's value is wrong.
@@ -211,21 +161,15 @@ mod tests {
     use super::*;
 
     fn read_numbers(text: &str) -> Result<Vec<(u64, u8)>, String> {
-        read(
-            "n.csv",
-            text.as_bytes(),
-            &[required("n"), optional("note")],
-            |row| Ok((row.line, row.required("n")?)),
-        )
+        read("n.csv", text.as_bytes(), &[required("n"), optional("note")], |row| {
+            Ok((row.line, row.required("n")?))
+        })
         .map_err(|error| error.to_string())
     }
 
     #[test]
     fn reads_what_spreadsheets_write() {
-        assert_eq!(
-            read_numbers("\u{feff}n,note\r\n 1 ,\"a, b\"\r\n\r\n2,"),
-            Ok(vec![(2, 1), (4, 2)])
-        );
+        assert_eq!(read_numbers("\u{feff}n,note\r\n 1 ,\"a, b\"\r\n\r\n2,"), Ok(vec![(2, 1), (4, 2)]));
         assert_eq!(read_numbers("n\n"), Ok(vec![]));
     }
 
@@ -238,18 +182,9 @@ mod tests {
              n.csv, line 5: has 3 fields, the header has 2"
         );
         for (text, fault) in [
-            (
-                "",
-                "n.csv, line 1, column n: the column is missing; columns are n,note",
-            ),
-            (
-                "n,nota\n1,\n",
-                "n.csv, line 1, column nota: there is no such column; columns are n,note",
-            ),
-            (
-                "n,n\n1,2\n",
-                "n.csv, line 1, column n: the column stands twice in the header",
-            ),
+            ("", "n.csv, line 1, column n: the column is missing; columns are n,note"),
+            ("n,nota\n1,\n", "n.csv, line 1, column nota: there is no such column; columns are n,note"),
+            ("n,n\n1,2\n", "n.csv, line 1, column n: the column stands twice in the header"),
         ] {
             assert_eq!(read_numbers(text).unwrap_err(), fault);
         }

@@ -20,12 +20,7 @@ const MAX_KEY_BYTES: usize = 255;
 
 /// Reads `users.csv`.
 pub(crate) fn parse(file: &str, bytes: &[u8], pepper: &Pepper) -> Result<Vec<User>, BadData> {
-    let columns = [
-        required("client"),
-        optional("key"),
-        optional("key_hash"),
-        required("scopes"),
-    ];
+    let columns = [required("client"), optional("key"), optional("key_hash"), required("scopes")];
     let mut lines = HashMap::new();
     read(file, bytes, &columns, |row| {
         let user = user(row, pepper)?;
@@ -41,10 +36,7 @@ fn user(row: &Row<'_>, pepper: &Pepper) -> Result<User, Fault> {
         (Some(key), None)
             if key.len() > MAX_KEY_BYTES || !key.bytes().all(|byte| byte.is_ascii_graphic()) =>
         {
-            return Err(row.fault(
-                "key",
-                format!("must be at most {MAX_KEY_BYTES} visible ASCII characters"),
-            ));
+            return Err(row.fault("key", format!("must be at most {MAX_KEY_BYTES} visible ASCII characters")));
         }
         (Some(key), None) => pepper.hash(key),
         (None, Some(hash)) => from_hex(hash).ok_or_else(|| {
@@ -67,7 +59,7 @@ fn user(row: &Row<'_>, pepper: &Pepper) -> Result<User, Fault> {
 
 fn from_hex(text: &str) -> Option<ApiKeyHash> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
@@ -126,14 +118,11 @@ pub(crate) async fn apply(
         clients.into_iter().map(|row| (row.name.clone(), row)).collect();
     let keys: HashMap<Vec<u8>, StoredKey> = keys.into_iter().map(|row| (row.key_hash.clone(), row)).collect();
     let mut client_ids: HashMap<&str, i64> = HashMap::new();
-    let mut counts = Counts {
-        read: users.len() as u64,
-        ..Counts::default()
-    };
+    let mut counts = Counts { read: users.len() as u64, ..Counts::default() };
     for user in users {
         let stored_client = clients.get(&user.client);
         let stored_key = keys.get(&user.key_hash.as_bytes()[..]);
-        if stored_client.is_some_and(|row| !row.is_ours) || stored_key.is_some_and(|row| !row.is_ours) {
+        if stored_client.is_some_and(|row| !row.is_ours) {
             tracing::warn!(client = user.client, "left alone: not made by a load");
             counts.not_owned += 1;
             continue;
@@ -148,6 +137,11 @@ pub(crate) async fn apply(
         client_ids.insert(&user.client, client_id);
         let scopes = user.scopes.to_string();
         match stored_key {
+            Some(row) if !row.is_ours => {
+                tracing::warn!(client = user.client, "a key was left alone: not made by a load");
+                counts.not_owned += 1;
+                continue;
+            }
             Some(row) if !row.is_retired && row.client_id == client_id && row.scopes == scopes => {
                 counts.unchanged += 1;
                 continue;
@@ -167,9 +161,8 @@ pub(crate) async fn apply(
         });
     }
     let listed: HashSet<&[u8]> = users.iter().map(|user| &user.key_hash.as_bytes()[..]).collect();
-    let left = keys
-        .values()
-        .filter(|row| row.is_ours && !row.is_retired && !listed.contains(&row.key_hash[..]));
+    let left =
+        keys.values().filter(|row| row.is_ours && !row.is_retired && !listed.contains(&row.key_hash[..]));
     for row in left {
         on_engine!(&mut connection, connection => {
             sqlx::query(RETIRE_KEY).bind(row.id).bind(now.micros()).execute(&mut **connection).await?;
@@ -177,9 +170,8 @@ pub(crate) async fn apply(
         counts.retired += 1;
     }
     let listed: HashSet<&str> = users.iter().map(|user| user.client.as_str()).collect();
-    for row in clients
-        .values()
-        .filter(|row| row.is_ours && !row.is_retired && !listed.contains(row.name.as_str()))
+    for row in
+        clients.values().filter(|row| row.is_ours && !row.is_retired && !listed.contains(row.name.as_str()))
     {
         on_engine!(&mut connection, connection => {
             sqlx::query(RETIRE_CLIENT).bind(row.id).bind(now.micros()).execute(&mut **connection).await?;

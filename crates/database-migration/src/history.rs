@@ -21,11 +21,7 @@ pub struct KnownMigration {
 impl From<&Migration> for KnownMigration {
     fn from(migration: &Migration) -> Self {
         let (version, name) = (migration.version(), migration.name().to_owned());
-        Self {
-            version,
-            name,
-            checksum: migration.checksum(),
-        }
+        Self { version, name, checksum: migration.checksum() }
     }
 }
 
@@ -93,16 +89,8 @@ impl SchemaState {
     }
 
     fn compare(known: &[KnownMigration], history: Vec<AppliedMigration>) -> Self {
-        let newest_known = known
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or_default();
-        let newest_applied = history
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or_default();
+        let newest_known = known.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let newest_applied = history.iter().map(|migration| migration.version).max().unwrap_or_default();
         let is_applied = |version| history.iter().any(|row| row.version == version);
         let (mut pending, mut conflicts) = (Vec::new(), Vec::new());
         for migration in known.iter().filter(|migration| !is_applied(migration.version)) {
@@ -123,12 +111,7 @@ impl SchemaState {
                 None => conflicts.push(Conflict::Unknown(row)),
             }
         }
-        Self {
-            applied,
-            pending,
-            newer,
-            conflicts,
-        }
+        Self { applied, pending, newer, conflicts }
     }
 }
 
@@ -170,35 +153,20 @@ mod tests {
     }
 
     fn applied(version: i32) -> AppliedMigration {
-        let KnownMigration {
-            version,
-            name,
-            checksum,
-        } = known(version);
-        AppliedMigration {
-            version,
-            name,
-            applied_on: String::new(),
-            checksum: checksum.to_string(),
-        }
+        let KnownMigration { version, name, checksum } = known(version);
+        AppliedMigration { version, name, applied_on: String::new(), checksum: checksum.to_string() }
     }
 
     #[test]
     fn a_newer_release_is_no_conflict() {
         let state = SchemaState::compare(&[known(1), known(2)], vec![applied(1), applied(2), applied(3)]);
-        assert_eq!(
-            (state.applied.len(), state.pending.len(), state.conflicts.len()),
-            (2, 0, 0)
-        );
+        assert_eq!((state.applied.len(), state.pending.len(), state.conflicts.len()), (2, 0, 0));
         assert_eq!(state.newer, [applied(3)]);
     }
 
     #[test]
     fn each_contradiction_is_named() {
-        let changed = AppliedMigration {
-            checksum: "99".into(),
-            ..applied(1)
-        };
+        let changed = AppliedMigration { checksum: "99".into(), ..applied(1) };
         let state = SchemaState::compare(
             &[known(1), known(3), known(4)],
             vec![changed.clone(), applied(2), applied(4)],

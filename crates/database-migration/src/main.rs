@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use database::settings::{self, Refusal};
-use database::{ConnectError, DatabaseArgs, DatabaseUrl, Session};
+use database::{ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_migration::{MigrationError, Migrator, SchemaState};
 use telemetry::{LogArgs, LogStream, StopSignals};
 
@@ -72,13 +72,16 @@ enum Failure {
 impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Output(_) | Self::Migration(MigrationError::Migration(_) | MigrationError::Database(_)) => {
-                1
-            }
+            Self::Output(_)
+            | Self::Migration(
+                MigrationError::Migration(_)
+                | MigrationError::Database(_)
+                | MigrationError::Lock(LockError::Database(_) | LockError::File(..)),
+            ) => 1,
             Self::Connect(_) => 3,
             Self::Migration(MigrationError::Conflicts(_)) => 4,
             Self::Pending(_) => 5,
-            Self::Migration(MigrationError::Lock(_)) => 6,
+            Self::Migration(MigrationError::Lock(LockError::TimedOut { .. })) => 6,
         }
     }
 }
@@ -151,9 +154,7 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl) -> ExitCode {
 }
 
 async fn execute(arguments: &Arguments, url: &DatabaseUrl, session: &mut Session) -> Result<(), Failure> {
-    let migrator = Migrator {
-        lock_wait: Duration::from_secs(arguments.lock_wait_seconds),
-    };
+    let migrator = Migrator { lock_wait: Duration::from_secs(arguments.lock_wait_seconds) };
     match arguments.command.unwrap_or(Command::Up) {
         Command::Up => {
             let applied = migrator.up(url, &mut session.connection).await?;
@@ -163,9 +164,7 @@ async fn execute(arguments: &Arguments, url: &DatabaseUrl, session: &mut Session
             tracing::info!(database = %url, applied = applied.len(), "the schema is up to date");
         }
         Command::Status => {
-            let state = Migrator::state(session.connection.as_mut())
-                .await
-                .map_err(MigrationError::from)?;
+            let state = Migrator::state(session.connection.as_mut()).await.map_err(MigrationError::from)?;
             let conflicts: Vec<_> = state.conflicts.iter().map(ToString::to_string).collect();
             let status = serde_json::json!({
                 "applied": state.applied, "pending": state.pending, "newer": state.newer, "conflicts": conflicts,
@@ -173,9 +172,7 @@ async fn execute(arguments: &Arguments, url: &DatabaseUrl, session: &mut Session
             writeln!(io::stdout(), "{status:#}")?;
         }
         Command::Validate => {
-            let state = Migrator::state(session.connection.as_mut())
-                .await
-                .map_err(MigrationError::from)?;
+            let state = Migrator::state(session.connection.as_mut()).await.map_err(MigrationError::from)?;
             if !state.conflicts.is_empty() {
                 return Err(MigrationError::Conflicts(state.conflicts).into());
             }

@@ -35,16 +35,10 @@ pub struct Migrator {
 
 impl Migrator {
     /// Held while migrating. The loader has another one: loading must not wait for migrating.
-    const LOCK: JobLock = JobLock {
-        name: "migration",
-        key: 0x6f66_6d69_6772_6174,
-    };
+    const LOCK: JobLock = JobLock { name: "migration", key: 0x6f66_6d69_6772_6174 };
     /// How long one statement waits for a table that others use, before it gives up and lets them pass.
     /// SQLite locks the whole file, and waits for that as long as the connection's busy timeout says.
-    const LOCK_TIMEOUT: Statement = Statement {
-        postgres: "set lock_timeout = '5s'",
-        sqlite: "select 1",
-    };
+    const LOCK_TIMEOUT: Statement = Statement { postgres: "set lock_timeout = '5s'", sqlite: "select 1" };
     /// PostgreSQL's code for a statement that did.
     const LOCK_NOT_AVAILABLE: &str = "55P03";
     const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -101,17 +95,12 @@ impl Migrator {
     }
 
     async fn run(connection: &mut Connection) -> Result<(), MigrationError> {
-        let runner = migrations_of(connection)
-            .set_abort_divergent(true)
-            .set_abort_missing(false);
+        let runner = migrations_of(connection).set_abort_divergent(true).set_abort_missing(false);
         let prepare = Self::LOCK_TIMEOUT.on(connection);
         on_engine!(&mut *connection, connection => sqlx::query(prepare).execute(connection).await.map(drop))?;
         let migrate = |connection| async move {
             let mut runnable = Runnable(connection);
-            runner
-                .run_async(&mut runnable)
-                .await
-                .map_err(|error| MigrationError::Migration(Box::new(error)))
+            runner.run_async(&mut runnable).await.map_err(|error| MigrationError::Migration(Box::new(error)))
         };
         match connection {
             // One transaction for each migration: a long one does not hold back what came before it.

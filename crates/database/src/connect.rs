@@ -1,5 +1,8 @@
 //! What a failure to reach the database means.
 
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 /// A job could not get its session.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -36,24 +39,55 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::Protocol(_) => true,
         // Class 08 connection exception, 53 out of resources, 57P0x being shut down or started (PostgreSQL,
         // appendix A); 5 busy, 6 locked, 10 I/O error, 13 full, 14 cannot open (SQLite result codes).
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            if code.len() == 5
-                && error
-                    .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                    .is_some()
-            {
-                code.starts_with("08") || code.starts_with("53") || code.starts_with("57P0")
-            } else {
-                code.parse::<u32>()
-                    .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            // Fatal: PostgreSQL ended the session, or did not let it begin.
+            Some(error) => {
+                let code = error.code();
+                is_fatal(error)
+                    || code.starts_with("08")
+                    || code.starts_with("53")
+                    || code.starts_with("57P0")
             }
-        }),
+            None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6 | 10 | 13 | 14)),
+        },
         _ => false,
     }
 }
 
-/// Whether trying again later may work. A missing database (3D000) counts: on a first start it may still be made.
+/// Whether a statement that failed so is certainly not done. It is not certain when the session ended before the
+/// database said how the statement went: it may have been committed just before.
+pub fn is_certainly_not_done(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Encode(_) => true,
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => !is_fatal(error),
+            // 10: an I/O error may have struck after the commit.
+            None => sqlite_code(error.as_ref()) != Some(10),
+        },
+        _ => false,
+    }
+}
+
+fn is_fatal(error: &PgDatabaseError) -> bool {
+    matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+}
+
+/// The primary result code of an SQLite error.
+fn sqlite_code(error: &dyn DatabaseError) -> Option<u32> {
+    error.code()?.parse::<u32>().ok().map(|code| code & 0xff)
+}
+
+/// Whether trying to connect again later may work: nobody listens yet, the server is starting, shutting down or full,
+/// its database is still to be made (3D000), SQLite's file is locked. A wrong password or path stays wrong.
 pub(crate) fn is_worth_waiting_for(error: &sqlx::Error) -> bool {
-    let missing_database = matches!(error, sqlx::Error::Database(e) if e.code().as_deref() == Some("3D000"));
-    is_unavailable(error) || missing_database
+    match error {
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => {
+                let code = error.code();
+                code.starts_with("53") || code.starts_with("57P0") || code == "3D000"
+            }
+            None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6)),
+        },
+        error => is_unavailable(error),
+    }
 }

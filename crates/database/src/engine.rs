@@ -16,7 +16,7 @@ pub enum Engine<P, S> {
 /// SQL that both engines accept is written once this way: `$1` binds, `returning`, `on conflict`.
 #[macro_export]
 macro_rules! on_engine {
-    ($engine:expr, $held:ident => $body:expr) => {
+    ($engine:expr, $held:pat => $body:expr) => {
         match $engine {
             $crate::Engine::Postgres($held) => $body,
             $crate::Engine::Sqlite($held) => $body,
@@ -78,10 +78,7 @@ impl<P, S> Engine<P, S> {
 
 /// SQLite takes the write lock at once: a transaction that reads first and writes later would fail with "busy"
 /// without waiting for its turn.
-pub(crate) const BEGIN_WRITE: Statement = Statement {
-    postgres: "begin",
-    sqlite: "begin immediate",
-};
+pub(crate) const BEGIN_WRITE: Statement = Statement { postgres: "begin", sqlite: "begin immediate" };
 
 impl Connection {
     /// Starts a transaction that is going to write.
@@ -99,9 +96,7 @@ impl Connection {
         use sqlx::Connection as _;
         Ok(match self {
             Self::Postgres(connection) => Engine::Postgres(
-                connection
-                    .begin_with("begin transaction isolation level repeatable read read only")
-                    .await?,
+                connection.begin_with("begin transaction isolation level repeatable read read only").await?,
             ),
             Self::Sqlite(connection) => Engine::Sqlite(Acquire::begin(connection).await?),
         })

@@ -9,10 +9,10 @@ mod session;
 pub mod settings;
 mod url;
 
-pub use connect::{ConnectError, is_unavailable};
+pub use connect::{ConnectError, is_certainly_not_done, is_unavailable};
 pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};
 pub use lock::{JobLock, LockError};
-pub use pools::{Pools, SqlitePools};
+pub use pools::{PooledConnection, Pools};
 pub use session::{Canceller, Session};
 pub use settings::DatabaseArgs;
 pub use url::{DatabaseUrl, DatabaseUrlError};

@@ -46,8 +46,8 @@ pub struct JobLockGuard(Option<File>);
 impl JobLock {
     const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-    /// Waits up to `wait` for the lock. Polls: a session that blocked in `pg_advisory_lock` would hold a snapshot
-    /// that `create index concurrently` waits for, a deadlock.
+    /// Waits up to `wait` for the lock. Polls: a session blocked in `pg_advisory_lock` holds a snapshot for as long,
+    /// which statements of the run that has the lock may have to wait for.
     pub async fn acquire(
         self,
         url: &DatabaseUrl,
@@ -97,12 +97,8 @@ impl JobLock {
                 path.push(format!("-{}.lock", self.name));
                 let path = PathBuf::from(path);
                 let failed = |error| LockError::File(path.clone(), error);
-                let file = File::options()
-                    .create(true)
-                    .truncate(false)
-                    .write(true)
-                    .open(&path)
-                    .map_err(failed)?;
+                let file =
+                    File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
                 match file.try_lock() {
                     Ok(()) => Ok(Some(JobLockGuard(Some(file)))),
                     Err(TryLockError::WouldBlock) => Ok(None),
@@ -135,10 +131,7 @@ impl JobLock {
     pub async fn release(self, guard: JobLockGuard, connection: &mut Connection) -> Result<(), sqlx::Error> {
         drop(guard);
         if let Engine::Postgres(connection) = connection {
-            sqlx::query("select pg_advisory_unlock($1)")
-                .bind(self.key)
-                .execute(connection)
-                .await?;
+            sqlx::query("select pg_advisory_unlock($1)").bind(self.key).execute(connection).await?;
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{PgPool, Pool, Postgres, Sqlite, SqlitePool};
+use tokio::time::timeout;
 
-use crate::{DatabaseUrl, Engine, Transaction, engine::BEGIN_WRITE};
+use crate::{DatabaseUrl, Engine};
 
 /// Connections for reading and for writing. Nothing is connected before the first use.
 #[derive(Debug, Clone)]
@@ -14,14 +16,19 @@ pub struct Pools(Engine<PgPool, SqlitePools>);
 
 /// SQLite has one writer at a time; its connection is apart, so that readers never wait for it.
 #[derive(Debug, Clone)]
-pub struct SqlitePools {
+struct SqlitePools {
     reader: SqlitePool,
     writer: SqlitePool,
 }
 
+/// A connection of a pool, given back when dropped.
+pub type PooledConnection = Engine<PoolConnection<Postgres>, PoolConnection<Sqlite>>;
+
 impl Pools {
     /// How long a request waits for a connection before the database counts as away.
     const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(200);
+    /// How long making a connection may take. Longer than a request waits: the connection serves the next one.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// Pools of at most `max_connections` connections (SQLite: readers, beside the one writer).
     pub fn open(url: &DatabaseUrl, application: &str, max_connections: u32) -> Self {
@@ -29,15 +36,13 @@ impl Pools {
             Engine::Postgres(options) => Engine::Postgres(
                 PgPoolOptions::new()
                     .max_connections(max_connections)
-                    .acquire_timeout(Self::ACQUIRE_TIMEOUT)
+                    .acquire_timeout(Self::CONNECT_TIMEOUT)
                     .connect_lazy_with(DatabaseUrl::postgres_options(options, application)),
             ),
             Engine::Sqlite(file) => {
                 let options = DatabaseUrl::sqlite_options(file);
                 let pool = |size| {
-                    SqlitePoolOptions::new()
-                        .max_connections(size)
-                        .acquire_timeout(Self::ACQUIRE_TIMEOUT)
+                    SqlitePoolOptions::new().max_connections(size).acquire_timeout(Self::CONNECT_TIMEOUT)
                 };
                 Engine::Sqlite(SqlitePools {
                     reader: pool(max_connections).connect_lazy_with(options.clone().read_only(true)),
@@ -47,29 +52,19 @@ impl Pools {
         })
     }
 
-    /// Where to read.
-    pub const fn reader(&self) -> Engine<&PgPool, &SqlitePool> {
-        match &self.0 {
-            Engine::Postgres(pool) => Engine::Postgres(pool),
-            Engine::Sqlite(pools) => Engine::Sqlite(&pools.reader),
-        }
+    /// A connection for reading.
+    pub async fn reader(&self) -> Result<PooledConnection, sqlx::Error> {
+        Ok(match &self.0 {
+            Engine::Postgres(pool) => Engine::Postgres(acquire(pool).await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(acquire(&pools.reader).await?),
+        })
     }
 
-    /// Where to write single statements.
-    pub const fn writer(&self) -> Engine<&PgPool, &SqlitePool> {
-        match &self.0 {
-            Engine::Postgres(pool) => Engine::Postgres(pool),
-            Engine::Sqlite(pools) => Engine::Sqlite(&pools.writer),
-        }
-    }
-
-    /// Starts a transaction that is going to write.
-    pub async fn begin_write(&self) -> Result<Transaction<'static>, sqlx::Error> {
-        let writer = self.writer();
-        let begin = BEGIN_WRITE.on(&writer);
-        Ok(match writer {
-            Engine::Postgres(pool) => Engine::Postgres(pool.begin_with(begin).await?),
-            Engine::Sqlite(pool) => Engine::Sqlite(pool.begin_with(begin).await?),
+    /// A connection for writing.
+    pub async fn writer(&self) -> Result<PooledConnection, sqlx::Error> {
+        Ok(match &self.0 {
+            Engine::Postgres(pool) => Engine::Postgres(acquire(pool).await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(acquire(&pools.writer).await?),
         })
     }
 
@@ -82,5 +77,17 @@ impl Pools {
                 pools.writer.close().await;
             }
         }
+    }
+}
+
+/// Waits no longer than a request can. Connecting goes on behind it: where a handshake takes longer than a request
+/// waits, giving up on it each time would mean never to connect.
+async fn acquire<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, sqlx::Error> {
+    let pool = pool.clone();
+    let acquiring = tokio::spawn(async move { pool.acquire().await });
+    match timeout(Pools::ACQUIRE_TIMEOUT, acquiring).await {
+        Ok(Ok(acquired)) => acquired,
+        Ok(Err(_)) => Err(sqlx::Error::WorkerCrashed),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }

@@ -44,18 +44,11 @@ impl Session {
                 Err(_) => sqlx::Error::PoolTimedOut,
             };
             if !is_worth_waiting_for(&error) {
-                return Err(ConnectError::Refused {
-                    url: url.to_string(),
-                    cause: error,
-                });
+                return Err(ConnectError::Refused { url: url.to_string(), cause: error });
             }
             if Instant::now() + pause >= deadline {
                 let (url, waited_seconds) = (url.to_string(), wait.as_secs());
-                return Err(ConnectError::Unreachable {
-                    url,
-                    waited_seconds,
-                    last: error,
-                });
+                return Err(ConnectError::Unreachable { url, waited_seconds, last: error });
             }
             tracing::info!(%url, error = %error, retry_in = ?pause, "database not reachable yet");
             sleep(pause).await; // ok: backoff with a deadline
@@ -67,22 +60,15 @@ impl Session {
         match &url.0 {
             Engine::Sqlite(file) => {
                 let connection = SqliteConnection::connect_with(&DatabaseUrl::sqlite_options(file)).await?;
-                Ok(Self {
-                    connection: Engine::Sqlite(connection),
-                    canceller: Canceller(None),
-                })
+                Ok(Self { connection: Engine::Sqlite(connection), canceller: Canceller(None) })
             }
             Engine::Postgres(options) => {
                 let options = Box::new(DatabaseUrl::postgres_options(options, application));
                 let mut connection = PgConnection::connect_with(&options).await?;
-                let process_id = sqlx::query_scalar("select pg_backend_pid()")
-                    .fetch_one(&mut connection)
-                    .await?;
+                let process_id =
+                    sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await?;
                 let canceller = Canceller(Some(Backend { options, process_id }));
-                Ok(Self {
-                    connection: Engine::Postgres(connection),
-                    canceller,
-                })
+                Ok(Self { connection: Engine::Postgres(connection), canceller })
             }
         }
     }
@@ -115,10 +101,7 @@ impl Canceller {
         };
         let ended = timeout(Self::DEADLINE, async {
             let mut connection = PgConnection::connect_with(options).await?;
-            sqlx::query("select pg_terminate_backend($1)")
-                .bind(process_id)
-                .execute(&mut connection)
-                .await
+            sqlx::query("select pg_terminate_backend($1)").bind(process_id).execute(&mut connection).await
         });
         match ended.await {
             Ok(Ok(_)) => {}

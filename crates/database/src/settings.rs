@@ -27,30 +27,30 @@ pub struct SettingError {
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseArgs {
     /// postgres://user:password@host:5432/database[?sslmode=require] or sqlite://FILE [default: sqlite://order-food.db]
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
     /// A file that holds the database URL, instead of DATABASE_URL
-    #[arg(long, env = "DATABASE_URL_FILE")]
+    #[arg(long, env = "DATABASE_URL_FILE", global = true, value_parser = path)]
     database_url_file: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
     /// The database meant, by default the embedded one.
     pub fn url(&self) -> Result<DatabaseUrl, SettingError> {
-        let url = secret(
-            "DATABASE_URL",
-            self.database_url.as_deref(),
-            self.database_url_file.as_deref(),
-        )?;
-        url.as_deref()
-            .unwrap_or(DatabaseUrl::DEFAULT)
-            .parse()
-            .map_err(|error: DatabaseUrlError| SettingError {
+        let url = secret("DATABASE_URL", self.database_url.as_deref(), self.database_url_file.as_deref())?;
+        url.as_deref().unwrap_or(DatabaseUrl::DEFAULT).parse().map_err(|error: DatabaseUrlError| {
+            SettingError {
                 variable: "DATABASE_URL".to_owned(),
                 fault: error.to_string(),
                 example: "postgres://user:password@host:5432/order_food",
-            })
+            }
+        })
     }
+}
+
+/// Any path, the empty one too: an empty variable counts as not set.
+pub fn path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(text.into())
 }
 
 /// A secret given directly or, for mounted secrets, as the name of a file. Empty counts as not given; a newline at the
@@ -61,11 +61,7 @@ pub fn secret(
     file: Option<&Path>,
 ) -> Result<Option<String>, SettingError> {
     let example = "/run/secrets/secret";
-    let fault = |fault: String| SettingError {
-        variable: format!("{variable}_FILE"),
-        fault,
-        example,
-    };
+    let fault = |fault: String| SettingError { variable: format!("{variable}_FILE"), fault, example };
     let value = value.filter(|value| !value.is_empty());
     match (value, file.filter(|file| !file.as_os_str().is_empty())) {
         (Some(_), Some(_)) => Err(fault(format!("is set together with {variable}; set one of them"))),
@@ -90,25 +86,16 @@ pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
     T::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Refusal {
-            text: error.to_string(),
-            is_failure: false,
-        },
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => Refusal {
-            text: one_line(&error),
-            is_failure: true,
-        },
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Refusal { text: error.to_string(), is_failure: false }
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            Refusal { text: one_line(&error), is_failure: true }
+        }
         _ => {
             let text = error.to_string();
-            let line = text
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            Refusal {
-                text: format!("{line}; see --help"),
-                is_failure: true,
-            }
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Refusal { text: format!("{line}; see --help"), is_failure: true }
         }
     })
 }
@@ -124,11 +111,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Prints it and gives the exit code that goes with it.
-    #[expect(
-        clippy::print_stdout,
-        clippy::print_stderr,
-        reason = "logging has not started yet"
-    )]
+    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "logging has not started yet")]
     pub fn report(&self, program: &str) -> ExitCode {
         if self.is_failure {
             eprintln!("{program}: {}", self.text);
@@ -142,10 +125,7 @@ impl Refusal {
 
 impl From<SettingError> for Refusal {
     fn from(error: SettingError) -> Self {
-        Self {
-            text: error.to_string(),
-            is_failure: true,
-        }
+        Self { text: error.to_string(), is_failure: true }
     }
 }
 
@@ -157,15 +137,13 @@ fn one_line(error: &clap::Error) -> String {
     };
     // clap spells the argument "--server-port <SERVER_PORT>"; the name in brackets is the variable's.
     let argument = context(ContextKind::InvalidArg);
-    let variable = argument
-        .split_once('<')
-        .map_or(argument, |(_, name)| name.trim_end_matches(['>', '.']));
-    let fault = match (
-        std::error::Error::source(error),
-        error.get(ContextKind::ValidValue),
-    ) {
+    let variable = argument.split_once('<').map_or(argument, |(_, name)| name.trim_end_matches(['>', '.']));
+    let fault = match (std::error::Error::source(error), error.get(ContextKind::ValidValue)) {
         (Some(source), _) => source.to_string(),
-        (None, Some(ContextValue::Strings(valid))) => format!("must be one of {}", valid.join(", ")),
+        (None, Some(ContextValue::Strings(valid))) => {
+            let example = valid.first().map(String::as_str).unwrap_or_default();
+            format!("must be one of {}; example: {variable}={example}", valid.join(", "))
+        }
         _ => "is not valid".to_owned(),
     };
     format!("{variable}: \"{}\" {fault}", context(ContextKind::InvalidValue))
@@ -190,25 +168,16 @@ mod tests {
     #[test]
     fn a_wrong_value_is_one_line_that_names_it() {
         let refusal = parsed(&["--server-port", "http"]).unwrap_err();
-        assert_eq!(
-            refusal.text,
-            "SERVER_PORT: \"http\" is not a port; example: SERVER_PORT=8080"
-        );
+        assert_eq!(refusal.text, "SERVER_PORT: \"http\" is not a port; example: SERVER_PORT=8080");
         let refusal = parsed(&["--sever-port", "1"]).unwrap_err();
-        assert_eq!(
-            refusal.text,
-            "unexpected argument '--sever-port' found; see --help"
-        );
+        assert_eq!(refusal.text, "unexpected argument '--sever-port' found; see --help");
     }
 
     #[test]
     fn a_wrong_url_is_named_and_not_shown() {
         let arguments = parsed(&["--server-port", "1", "--database-url", "mysql://u:hunter2@h/d"]).unwrap();
         let line = arguments.database.url().unwrap_err().to_string();
-        assert!(
-            line.starts_with("DATABASE_URL: must start with postgres://"),
-            "{line}"
-        );
+        assert!(line.starts_with("DATABASE_URL: must start with postgres://"), "{line}");
         assert!(!line.contains("hunter2"));
         assert!(!line.contains('\n'));
     }
@@ -219,14 +188,8 @@ mod tests {
         let empty = secret("PEPPER", None, Some(file.path())).unwrap_err();
         assert_eq!(empty.variable, "PEPPER_FILE");
         fs::write(file.path(), "from file\n").unwrap();
-        assert_eq!(
-            secret("PEPPER", None, Some(file.path())),
-            Ok(Some("from file".to_owned()))
-        );
-        assert_eq!(
-            secret("PEPPER", Some("direct"), None),
-            Ok(Some("direct".to_owned()))
-        );
+        assert_eq!(secret("PEPPER", None, Some(file.path())), Ok(Some("from file".to_owned())));
+        assert_eq!(secret("PEPPER", Some("direct"), None), Ok(Some("direct".to_owned())));
         assert_eq!(secret("PEPPER", Some(""), None), Ok(None));
         assert!(secret("PEPPER", Some("direct"), Some(file.path())).is_err());
         assert!(secret("PEPPER", None, Some(Path::new("/nowhere"))).is_err());

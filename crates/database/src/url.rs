@@ -52,10 +52,7 @@ impl DatabaseUrl {
     }
 
     pub(crate) fn postgres_options(options: &PgConnectOptions, application: &str) -> PgConnectOptions {
-        options
-            .clone()
-            .application_name(application)
-            .disable_statement_logging()
+        options.clone().application_name(application).disable_statement_logging()
     }
 
     pub(crate) fn sqlite_options(file: &Path) -> SqliteConnectOptions {
@@ -89,9 +86,7 @@ impl FromStr for DatabaseUrl {
             DatabaseUrlError::Postgres("expected postgres://user:password@host:5432/database?sslmode=require")
         })?;
         if options.get_database().is_none_or(str::is_empty) {
-            return Err(DatabaseUrlError::Postgres(
-                "the database's name after the host is missing",
-            ));
+            return Err(DatabaseUrlError::Postgres("the database's name after the host is missing"));
         }
         Ok(Self(Engine::Postgres(Box::new(options))))
     }
@@ -132,9 +127,7 @@ mod tests {
 
     #[test]
     fn shows_everything_but_the_password() {
-        let url: DatabaseUrl = "postgresql://shop:hunter2@db:5433/orders?sslmode=require"
-            .parse()
-            .unwrap();
+        let url: DatabaseUrl = "postgresql://shop:hunter2@db:5433/orders?sslmode=require".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://shop@db:5433/orders over TLS");
         assert!(!format!("{url:?}").contains("hunter2"));
         let url: DatabaseUrl = DatabaseUrl::DEFAULT.parse().unwrap();
@@ -154,11 +147,7 @@ mod tests {
         ] {
             assert_eq!(url.parse::<DatabaseUrl>().unwrap_err(), error, "{url}");
         }
-        for url in [
-            "postgres://secret:pw@",
-            "postgres://db:notaport/x",
-            "postgres://db/x?sslmode=maybe",
-        ] {
+        for url in ["postgres://secret:pw@", "postgres://db:notaport/x", "postgres://db/x?sslmode=maybe"] {
             let error = url.parse::<DatabaseUrl>().unwrap_err();
             assert!(matches!(error, DatabaseUrlError::Postgres(_)), "{url}");
             assert!(!error.to_string().contains("secret"));

@@ -31,10 +31,7 @@ pub struct Pepper(Hmac<Sha256>);
 impl Pepper {
     /// A pepper of these bytes. Empty is allowed and is what an unset pepper means: keys are hashed all the same.
     pub fn new(secret: &[u8]) -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "HMAC takes keys of any length (RFC 2104, section 2)"
-        )]
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104, section 2)")]
         Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of any length"))
     }
 
@@ -151,20 +148,15 @@ impl FromStr for Scopes {
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
         text.split_ascii_whitespace().try_fold(Self(0), |scopes, name| {
             let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
-            scope
-                .map(|scope| Self(scopes.0 | scope.bit()))
-                .ok_or_else(|| UnknownScope(name.to_owned()))
+            scope.map(|scope| Self(scopes.0 | scope.bit())).ok_or_else(|| UnknownScope(name.to_owned()))
         })
     }
 }
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = Scope::ALL
-            .into_iter()
-            .filter(|scope| self.0 & scope.bit() != 0)
-            .map(Scope::as_str)
-            .collect();
+        let names: Vec<_> =
+            Scope::ALL.into_iter().filter(|scope| self.0 & scope.bit() != 0).map(Scope::as_str).collect();
         f.write_str(&names.join(" "))
     }
 }

@@ -89,18 +89,12 @@ impl FromStr for Money {
             return Err(MoneyError::Malformed);
         }
         let units: i64 = units.parse().map_err(|_| MoneyError::TooLarge)?;
-        let decimals: i64 = format!("{decimals:0<2}")
-            .parse()
-            .map_err(|_| MoneyError::Malformed)?;
+        let decimals: i64 = format!("{decimals:0<2}").parse().map_err(|_| MoneyError::Malformed)?;
         let amount = units
             .checked_mul(100)
             .and_then(|cents| cents.checked_add(decimals))
             .ok_or(MoneyError::TooLarge)?;
-        if amount > Self::MAX_PRICE.0 {
-            Err(MoneyError::TooLarge)
-        } else {
-            Ok(Self(amount))
-        }
+        if amount > Self::MAX_PRICE.0 { Err(MoneyError::TooLarge) } else { Ok(Self(amount)) }
     }
 }
 

@@ -16,11 +16,7 @@ impl OrderId {
     pub fn new(moment: Timestamp) -> Self {
         let millis = u64::try_from(moment.millis()).unwrap_or(0);
         let sub_millis = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
-        Self(Uuid::new_v7(UuidTimestamp::from_unix(
-            NoContext,
-            millis / 1000,
-            sub_millis,
-        )))
+        Self(Uuid::new_v7(UuidTimestamp::from_unix(NoContext, millis / 1000, sub_millis)))
     }
 
     /// The id that is stored or was sent; any UUID can be asked for.
@@ -223,10 +219,7 @@ mod tests {
         let moment = Timestamp::from_micros(1_795_000_000_123_456);
         let id = OrderId::new(moment);
         let (seconds, nanos) = id.uuid().get_timestamp().unwrap().to_unix();
-        assert_eq!(
-            i64::try_from(seconds).unwrap() * 1000 + i64::from(nanos / 1_000_000),
-            moment.millis()
-        );
+        assert_eq!(i64::try_from(seconds).unwrap() * 1000 + i64::from(nanos / 1_000_000), moment.millis());
         assert!(id < OrderId::new(Timestamp::from_micros(moment.micros() + 1000)));
     }
 

@@ -87,19 +87,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_canonical() {
-        for text in [
-            "",
-            "-",
-            "-0",
-            "007",
-            "+7",
-            "abc",
-            " 7",
-            "7 ",
-            "1.0",
-            "9223372036854775808",
-            "٧",
-        ] {
+        for text in ["", "-", "-0", "007", "+7", "abc", " 7", "7 ", "1.0", "9223372036854775808", "٧"] {
             assert_eq!(text.parse::<ProductId>(), Err(ProductIdError), "{text:?}");
         }
     }

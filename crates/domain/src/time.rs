@@ -30,10 +30,7 @@ impl Timestamp {
     /// This point moved back by `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
     /// RFC 3339 in UTC with milliseconds: `2026-11-21T04:00:00.123Z`.
@@ -71,13 +68,8 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one clock the others stand in for"
-        )]
-        let since_epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        #[expect(clippy::disallowed_methods, reason = "this is the one clock the others stand in for")]
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -90,10 +82,7 @@ mod tests {
     #[test]
     fn writes_known_moments() {
         assert_eq!(Timestamp(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            Timestamp(1_709_210_096_789_000).to_rfc3339(),
-            "2024-02-29T12:34:56.789Z"
-        );
+        assert_eq!(Timestamp(1_709_210_096_789_000).to_rfc3339(), "2024-02-29T12:34:56.789Z");
     }
 
     #[test]

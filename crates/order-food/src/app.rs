@@ -13,7 +13,7 @@ use database::{ConnectError, DatabaseUrl, Pools, Session};
 use database_load::{Load, LoadError, Options, seed_if_never_loaded};
 use database_migration::{MigrationError, Migrator};
 use domain::{Clock, SystemClock};
-use telemetry::StopSignals;
+use telemetry::{StopSignal, StopSignals};
 
 use crate::config::Config;
 use crate::handler::json::product_json;
@@ -80,8 +80,8 @@ pub enum Stopped {
     Drained,
     /// Told to, but requests took longer than they may.
     TimedOut,
-    /// Told twice.
-    AtOnce,
+    /// Told twice, the second time by this signal.
+    AtOnce(StopSignal),
 }
 
 impl BoundServer {
@@ -95,18 +95,11 @@ impl BoundServer {
     /// Binds the address, prepares an embedded database, and has a first look at the data.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let requested = SocketAddr::new(config.server.server_address, config.server.server_port);
-        let pools = Pools::open(
-            &config.database_url,
-            "order-food",
-            config.database_max_connections,
-        );
+        let pools = Pools::open(&config.database_url, "order-food", config.database_max_connections);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let menu = Arc::new(Menu::new(Arc::new(SqlMenu(pools.clone())), product_json));
-        let keys = Arc::new(Keys::new(
-            Arc::new(SqlKeys(pools.clone())),
-            config.pepper.clone(),
-            clock.clone(),
-        ));
+        let keys =
+            Arc::new(Keys::new(Arc::new(SqlKeys(pools.clone())), config.pepper.clone(), clock.clone()));
         let readiness = Arc::new(Readiness::new(menu.clone(), keys.clone()));
         let changes = Arc::new(SqlChanges(pools.clone()));
         let follower = Follower::new(changes, menu.clone(), keys.clone(), readiness.clone());
@@ -123,14 +116,7 @@ impl BoundServer {
         if config.database_url.sqlite_file().is_some() {
             prepare_embedded(&config).await?;
         }
-        let mut bound = Self {
-            server,
-            address,
-            state,
-            follower,
-            pools,
-            config,
-        };
+        let mut bound = Self { server, address, state, follower, pools, config };
         let _ = tokio::time::timeout(Self::FIRST_LOOK, bound.follower.follow()).await;
         Ok(bound)
     }
@@ -147,14 +133,7 @@ impl BoundServer {
 
     /// Serves until a signal, then stops in order: unready, serve on for the delay, answer what is under way, end.
     pub async fn run(self, mut signals: StopSignals) -> Stopped {
-        let Self {
-            server,
-            state,
-            follower,
-            pools,
-            config,
-            ..
-        } = self;
+        let Self { server, state, follower, pools, config, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let following = tokio::spawn(follower.run());
@@ -173,15 +152,11 @@ impl BoundServer {
                     () = state.in_flight.is_quiet() => {}
                 }
             });
-            if drained.await.is_ok() {
-                Stopped::Drained
-            } else {
-                Stopped::TimedOut
-            }
+            if drained.await.is_ok() { Stopped::Drained } else { Stopped::TimedOut }
         };
         let stopped = tokio::select! {
             stopped = drain => stopped,
-            _ = signals.next() => Stopped::AtOnce,
+            signal = signals.next() => Stopped::AtOnce(signal),
         };
         following.abort();
         serving.abort();
@@ -198,10 +173,7 @@ fn bind(
     state: &Data<AppState>,
     config: &Config,
 ) -> Result<(Server, SocketAddr), StartError> {
-    let failed = |cause| StartError::Bind {
-        address: requested,
-        cause,
-    };
+    let failed = |cause| StartError::Bind { address: requested, cause };
     let (data, with_fault_injection) = (state.clone(), config.lifecycle.enable_fault_injection);
     let origins = config.server.cors_allowed_origins.clone();
     let server = HttpServer::new(move || {
@@ -227,30 +199,15 @@ async fn prepare_embedded(config: &Config) -> Result<(), StartError> {
     const WAIT: Duration = Duration::from_secs(10);
     let url: &DatabaseUrl = &config.database_url;
     let mut session = Session::open(url, "order-food", WAIT).await?;
-    for migration in (Migrator { lock_wait: WAIT })
-        .up(url, &mut session.connection)
-        .await?
-    {
+    for migration in (Migrator { lock_wait: WAIT }).up(url, &mut session.connection).await? {
         tracing::info!(%migration, "applied");
     }
-    let options = Options {
-        lock_wait: WAIT,
-        ..Options::default()
-    };
-    let load = Load {
-        url,
-        source: &config.source,
-        pepper: &config.pepper,
-        clock: &SystemClock,
-        options: &options,
-    };
+    let options = Options { lock_wait: WAIT, ..Options::default() };
+    let load =
+        Load { url, source: &config.source, pepper: &config.pepper, clock: &SystemClock, options: &options };
     if let Some(summaries) = seed_if_never_loaded(load, &mut session.connection).await? {
         for summary in summaries {
-            tracing::info!(
-                data_set = summary.data_set.name(),
-                rows = summary.counts.read,
-                "seeded"
-            );
+            tracing::info!(data_set = summary.data_set.name(), rows = summary.counts.read, "seeded");
         }
     }
     session.close().await;

@@ -6,7 +6,7 @@ use database::settings::{self, Refusal};
 use domain::Scope;
 use order_food::app::{BoundServer, StartError, Stopped};
 use order_food::config::{Arguments, Config};
-use telemetry::{LogStream, StopSignal, StopSignals};
+use telemetry::{LogStream, StopSignals};
 
 /// The key of the demo data.
 const DEMO_KEY: &str = "apitest";
@@ -22,11 +22,7 @@ fn main() -> ExitCode {
     };
     telemetry::start(&arguments.log, LogStream::Stdout);
     // Requests run on the server's own threads; this one follows changes in the database.
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
@@ -61,15 +57,12 @@ async fn serve(config: Config) -> ExitCode {
     }
     match bound.run(signals).await {
         Stopped::Drained | Stopped::TimedOut => ExitCode::SUCCESS,
-        Stopped::AtOnce => ExitCode::from(StopSignal::Interrupt.exit_code()),
+        Stopped::AtOnce(signal) => ExitCode::from(signal.exit_code()),
     }
 }
 
 /// One line for people, on stderr, and one for the log.
-#[expect(
-    clippy::print_stderr,
-    reason = "the reason of a failed start is for whoever started it"
-)]
+#[expect(clippy::print_stderr, reason = "the reason of a failed start is for whoever started it")]
 fn failed(reason: &str) -> ExitCode {
     tracing::error!("{reason}");
     eprintln!("order-food: {reason}");

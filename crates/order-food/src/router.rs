@@ -29,18 +29,14 @@ pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
     if with_fault_injection {
         config.service(resource("/panic", GET).route(get().to(fault::panic)));
     }
-    config.default_service(web::to(|| async {
-        Err::<HttpResponse, _>(ApiError::not_found("path"))
-    }));
+    config.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::not_found("path")) }));
 }
 
 /// A path that knows which methods it answers to.
 fn resource(path: &str, allow: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
         if *request.method() == Method::OPTIONS {
-            Ok(HttpResponse::NoContent()
-                .insert_header((header::ALLOW, allow))
-                .finish())
+            Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
         } else {
             Err(ApiError::method_not_allowed(allow))
         }

@@ -21,10 +21,10 @@ pub enum LogFormat {
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
     /// How log lines look [default: pretty on a terminal, else json]
-    #[arg(long, env = "LOG_FORMAT")]
+    #[arg(long, env = "LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
     /// Which log lines are written, e.g. info or info,order_food=debug
-    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn", value_parser = filter)]
+    #[arg(long, env = "RUST_LOG", value_name = "RUST_LOG", global = true, default_value = "info,actix_server=warn", value_parser = filter)]
     log_filter: String,
 }
 
@@ -61,11 +61,8 @@ pub fn start(arguments: &LogArgs, stream: LogStream) {
         LogStream::Stdout => io::stdout().is_terminal(),
         LogStream::Stderr => io::stderr().is_terminal(),
     };
-    let format = arguments.log_format.unwrap_or(if is_terminal {
-        LogFormat::Pretty
-    } else {
-        LogFormat::Json
-    });
+    let format =
+        arguments.log_format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&arguments.log_filter))
         .with_writer(stream)

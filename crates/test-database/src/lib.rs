@@ -73,28 +73,17 @@ impl TestDatabase {
             TestEngine::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("test.db").display());
-                Self {
-                    url,
-                    held: Held::Sqlite { _folder: folder },
-                }
+                Self { url, held: Held::Sqlite { _folder: folder } }
             }
             TestEngine::Postgres => {
                 let admin_url = admin_url();
                 let name = format!("test_{}", Uuid::now_v7().simple());
-                let mut admin = PgConnection::connect(&admin_url)
-                    .await
-                    .expect("the test server answers");
-                admin
-                    .execute(AssertSqlSafe(format!("create database {name}")))
-                    .await
-                    .unwrap();
+                let mut admin = PgConnection::connect(&admin_url).await.expect("the test server answers");
+                admin.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
                 admin.close().await.unwrap();
                 let url = admin_url.replacen("/postgres?", &format!("/{name}?"), 1);
                 assert_ne!(url, admin_url, "TEST_POSTGRES_URL must end in /postgres?…");
-                Self {
-                    url,
-                    held: Held::Postgres { admin_url, name },
-                }
+                Self { url, held: Held::Postgres { admin_url, name } }
             }
         }
     }
@@ -103,13 +92,8 @@ impl TestDatabase {
     pub async fn migrated(engine: TestEngine) -> Self {
         let database = Self::empty(engine).await;
         let mut session = database.session().await;
-        let migrator = Migrator {
-            lock_wait: Duration::from_secs(10),
-        };
-        migrator
-            .up(&database.url(), &mut session.connection)
-            .await
-            .expect("migrations apply");
+        let migrator = Migrator { lock_wait: Duration::from_secs(10) };
+        migrator.up(&database.url(), &mut session.connection).await.expect("migrations apply");
         session.close().await;
         database
     }
@@ -126,9 +110,7 @@ impl TestDatabase {
 
     /// A connection of its own.
     pub async fn session(&self) -> Session {
-        Session::open(&self.url(), "test", Duration::from_secs(10))
-            .await
-            .expect("the test database answers")
+        Session::open(&self.url(), "test", Duration::from_secs(10)).await.expect("the test database answers")
     }
 
     /// Runs statements.
@@ -162,14 +144,8 @@ impl TestDatabase {
 /// Runs statements on a connection.
 pub async fn execute(connection: ConnectionRef<'_>, sql: &str) {
     match connection {
-        Engine::Postgres(connection) => connection
-            .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
-            .await
-            .map(drop),
-        Engine::Sqlite(connection) => connection
-            .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
-            .await
-            .map(drop),
+        Engine::Postgres(connection) => connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(drop),
+        Engine::Sqlite(connection) => connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(drop),
     }
     .expect("the statement is right");
 }
@@ -182,17 +158,12 @@ impl Drop for TestDatabase {
         let (admin_url, name) = (admin_url.clone(), name.clone());
         // Drop cannot await; the test's runtime may be gone as well.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 if let Ok(mut admin) = PgConnection::connect(&admin_url).await {
                     // A server that a test has stopped for good takes its databases with it.
                     let _ = admin
-                        .execute(AssertSqlSafe(format!(
-                            "drop database if exists {name} with (force)"
-                        )))
+                        .execute(AssertSqlSafe(format!("drop database if exists {name} with (force)")))
                         .await;
                 }
             });

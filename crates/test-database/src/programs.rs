@@ -25,15 +25,7 @@ impl Program {
     pub fn new(name: &str) -> Self {
         let folder = std::env::var_os("ORDER_FOOD_PROGRAMS").map_or_else(
             // target/<profile>/deps/<test> -> target/<profile>
-            || {
-                std::env::current_exe()
-                    .unwrap()
-                    .parent()
-                    .unwrap()
-                    .parent()
-                    .unwrap()
-                    .to_owned()
-            },
+            || std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned(),
             PathBuf::from,
         );
         let path = folder.join(name);
@@ -75,12 +67,8 @@ impl Program {
 
     /// Starts it.
     pub fn start(mut self) -> Running {
-        let mut child = self
-            .0
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child =
+            self.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -90,11 +78,7 @@ impl Program {
                 }
             }
         });
-        Running {
-            child,
-            lines,
-            log: Vec::new(),
-        }
+        Running { child, lines, log: Vec::new() }
     }
 }
 
@@ -108,10 +92,7 @@ impl Running {
     pub fn wait_for_line(&mut self, text: &str, deadline: Duration) -> String {
         let end = Instant::now() + deadline;
         loop {
-            match self
-                .lines
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.log.push(line.clone());
                     if line.contains(text) {
@@ -125,10 +106,7 @@ impl Running {
 
     /// Sends a signal, `TERM`, `INT`, `KILL`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.id().to_string()])
-            .status()
-            .unwrap();
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
         assert!(sent.success(), "kill -{name}");
     }
 
@@ -140,11 +118,7 @@ impl Running {
                 self.log.extend(self.lines.iter());
                 return status;
             }
-            assert!(
-                Instant::now() < end,
-                "still running after {deadline:?}; the log: {:#?}",
-                self.log
-            );
+            assert!(Instant::now() < end, "still running after {deadline:?}; the log: {:#?}", self.log);
             thread::sleep(Duration::from_millis(2)); // ok: waits for a process, with a deadline
         }
     }

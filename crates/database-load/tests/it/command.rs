@@ -7,11 +7,7 @@ use test_database::{Program, TestDatabase, TestEngine, execute, on_both_engines}
 
 use crate::harness::{PRODUCTS, Shop};
 
-on_both_engines!(
-    two_at_once_publish_once,
-    the_summary_is_json_on_demand,
-    only_what_was_asked_for_is_loaded
-);
+on_both_engines!(two_at_once_publish_once, the_summary_is_json_on_demand, only_what_was_asked_for_is_loaded);
 
 fn load(database: &TestDatabase) -> Program {
     Program::new("database-load").env("DATABASE_URL", database.url_text())
@@ -24,11 +20,7 @@ async fn two_at_once_publish_once(engine: TestEngine) {
         let status = process.wait(Duration::from_secs(30));
         assert!(status.success(), "{status:?} {:#?}", process.log);
     }
-    assert_eq!(
-        shop.database.number("select count(*) from data_loads").await,
-        4,
-        "one for each data set"
-    );
+    assert_eq!(shop.database.number("select count(*) from data_loads").await, 4, "one for each data set");
     assert_eq!(shop.database.number("select count(*) from products").await, 10);
 }
 
@@ -45,22 +37,14 @@ async fn the_summary_is_json_on_demand(engine: TestEngine) {
 
 async fn only_what_was_asked_for_is_loaded(engine: TestEngine) {
     let shop = Shop::new(engine).await;
-    let output = load(&shop.database)
-        .args(["--only", "promotions,products"])
-        .output();
+    let output = load(&shop.database).args(["--only", "promotions,products"]).output();
     assert!(output.status.success());
     assert_eq!(shop.database.number("select count(*) from data_loads").await, 2);
     let refused = load(&shop.database).args(["--only", "menu"]).output();
     assert_eq!(refused.status.code(), Some(2));
-    let missing = load(&shop.database)
-        .args(["--only", "orders"])
-        .env("DATA_DIR", shop.folder.path())
-        .output();
-    assert_eq!(
-        missing.status.code(),
-        Some(4),
-        "a folder without the file that was asked for"
-    );
+    let missing =
+        load(&shop.database).args(["--only", "orders"]).env("DATA_DIR", shop.folder.path()).output();
+    assert_eq!(missing.status.code(), Some(4), "a folder without the file that was asked for");
     let nowhere = load(&shop.database).env("DATA_DIR", "/nowhere").output();
     assert_eq!(nowhere.status.code(), Some(4));
 }
@@ -83,11 +67,7 @@ async fn a_bad_file_exits_4_and_a_missing_schema_5() {
 async fn blocked_half_way(shop: &Shop) -> (database::Session, test_database::Running) {
     shop.load_file(Products, PRODUCTS).await;
     let mut blocker = shop.database.session().await;
-    execute(
-        blocker.connection.as_mut(),
-        "begin; update change_counters set menu = menu",
-    )
-    .await;
+    execute(blocker.connection.as_mut(), "begin; update change_counters set menu = menu").await;
     shop.write(Products, "id,name,price,category\n5,New,1,New\n");
     let process = load(&shop.database).env("DATA_DIR", shop.folder.path()).start();
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() \

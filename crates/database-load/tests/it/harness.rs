@@ -20,10 +20,7 @@ pub struct Shop {
 
 impl Shop {
     pub async fn new(engine: TestEngine) -> Self {
-        let options = Options {
-            lock_wait: Duration::from_secs(10),
-            ..Options::default()
-        };
+        let options = Options { lock_wait: Duration::from_secs(10), ..Options::default() };
         Self {
             database: TestDatabase::migrated(engine).await,
             folder: tempfile::tempdir().unwrap(),
@@ -37,20 +34,13 @@ impl Shop {
     }
 
     pub async fn load(&self) -> Result<Vec<Summary>, LoadError> {
-        self.load_from(&Source::Folder(self.folder.path().to_owned()))
-            .await
+        self.load_from(&Source::Folder(self.folder.path().to_owned())).await
     }
 
     pub async fn load_from(&self, source: &Source) -> Result<Vec<Summary>, LoadError> {
         let mut session = self.database.session().await;
         let (url, pepper) = (self.database.url(), Pepper::new(self.pepper.as_bytes()));
-        let load = Load {
-            url: &url,
-            source,
-            pepper: &pepper,
-            clock: &SystemClock,
-            options: &self.options,
-        };
+        let load = Load { url: &url, source, pepper: &pepper, clock: &SystemClock, options: &self.options };
         let summaries = load.run(&mut session.connection).await;
         session.close().await;
         summaries
@@ -60,10 +50,7 @@ impl Shop {
     pub async fn load_file(&self, data_set: DataSet, content: &str) -> (Outcome, Counts) {
         self.write(data_set, content);
         let summaries = self.load().await.expect("the file is right");
-        let summary = summaries
-            .into_iter()
-            .find(|summary| summary.data_set == data_set)
-            .unwrap();
+        let summary = summaries.into_iter().find(|summary| summary.data_set == data_set).unwrap();
         (summary.outcome, summary.counts)
     }
 
@@ -75,11 +62,7 @@ impl Shop {
         self.write(data_set, content);
         let error = self.load().await.expect_err("the file is wrong");
         assert!(matches!(error, LoadError::BadData(_)), "{error:?}");
-        assert_eq!(
-            self.database.number(rows).await,
-            before,
-            "a refused load wrote something"
-        );
+        assert_eq!(self.database.number(rows).await, before, "a refused load wrote something");
         error.to_string()
     }
 }
@@ -92,12 +75,5 @@ pub const fn counts(
     unchanged: u64,
     not_owned: u64,
 ) -> Counts {
-    Counts {
-        read,
-        added,
-        changed,
-        retired,
-        unchanged,
-        not_owned,
-    }
+    Counts { read, added, changed, retired, unchanged, not_owned }
 }

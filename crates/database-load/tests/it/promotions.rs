@@ -20,58 +20,26 @@ async fn definitions_follow_the_file_and_counts_stay(engine: TestEngine) {
                   from promotions order by code";
     assert_eq!(
         shop.database.texts(stored).await,
-        [
-            "FREE free_lowest 0 -1",
-            "HALF percentage 1250 -1",
-            "TEN percentage 1000 100",
-            "TWO fixed 200 -1"
-        ]
+        ["FREE free_lowest 0 -1", "HALF percentage 1250 -1", "TEN percentage 1000 100", "TWO fixed 200 -1"]
     );
-    shop.database
-        .execute("insert into limit_counters values ('promotion:TEN', 42)")
-        .await;
-    let fewer = rows
-        .replace(",100,1,", ",50,1,")
-        .replace("TWO,fixed,2,,,,,,,,true\n", "");
-    assert_eq!(
-        shop.load_file(Promotions, &format!("{HEADER}{fewer}")).await.1,
-        counts(3, 0, 1, 1, 2, 0)
-    );
-    assert_eq!(
-        shop.load_file(Promotions, &format!("{HEADER}{rows}")).await.1,
-        counts(4, 1, 1, 0, 2, 0)
-    );
+    shop.database.execute("insert into limit_counters values ('promotion:TEN', 42)").await;
+    let fewer = rows.replace(",100,1,", ",50,1,").replace("TWO,fixed,2,,,,,,,,true\n", "");
+    assert_eq!(shop.load_file(Promotions, &format!("{HEADER}{fewer}")).await.1, counts(3, 0, 1, 1, 2, 0));
+    assert_eq!(shop.load_file(Promotions, &format!("{HEADER}{rows}")).await.1, counts(4, 1, 1, 0, 2, 0));
     assert_eq!(shop.database.number("select used from limit_counters").await, 42);
-    assert_eq!(
-        shop.database
-            .number("select promotions from change_counters")
-            .await,
-        3
-    );
+    assert_eq!(shop.database.number("select promotions from change_counters").await, 3);
 }
 
 async fn bad_rows_are_named(engine: TestEngine) {
     let shop = Shop::new(engine).await;
     for (row, fault) in [
         (",percentage,10,,,,,,,,", "column code: is empty"),
-        (
-            "A,half,10,,,,,,,,",
-            "column kind: is none of percentage, fixed and free_lowest",
-        ),
-        (
-            "A,percentage,100.01,,,,,,,,",
-            "column value: is above 100 percent",
-        ),
+        ("A,half,10,,,,,,,,", "column kind: is none of percentage, fixed and free_lowest"),
+        ("A,percentage,100.01,,,,,,,,", "column value: is above 100 percent"),
         ("A,percentage,,,,,,,,,", "column value: is empty"),
-        (
-            "A,free_lowest,1,,,,,,,,",
-            "column value: must be empty for free_lowest",
-        ),
+        ("A,free_lowest,1,,,,,,,,", "column value: must be empty for free_lowest"),
         ("A,fixed,1,-1,,,,,,,", "column min_items: invalid digit"),
-        (
-            "A,fixed,1,,,,yesterday,,,,",
-            "column starts_at: is not a time such as",
-        ),
+        ("A,fixed,1,,,,yesterday,,,,", "column starts_at: is not a time such as"),
         (
             "A,fixed,1,,,,2027-01-01T00:00:00Z,2026-01-01T00:00:00Z,,,",
             "column ends_at: is not after starts_at",
@@ -79,19 +47,8 @@ async fn bad_rows_are_named(engine: TestEngine) {
         ("A,fixed,1,,,,,,,,maybe", "column active: provided string was not"),
     ] {
         let said = shop.refused(Promotions, format!("{HEADER}{row}\n")).await;
-        assert!(
-            said.starts_with(&format!("promotions.csv, line 2, {fault}")),
-            "{row}: {said}"
-        );
+        assert!(said.starts_with(&format!("promotions.csv, line 2, {fault}")), "{row}: {said}");
     }
-    let said = shop
-        .refused(
-            Promotions,
-            format!("{HEADER}A,fixed,1,,,,,,,,\nA,fixed,2,,,,,,,,\n"),
-        )
-        .await;
-    assert_eq!(
-        said,
-        "promotions.csv, line 3, column code: stands on line 2 already"
-    );
+    let said = shop.refused(Promotions, format!("{HEADER}A,fixed,1,,,,,,,,\nA,fixed,2,,,,,,,,\n")).await;
+    assert_eq!(said, "promotions.csv, line 3, column code: stands on line 2 already");
 }

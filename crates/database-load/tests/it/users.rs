@@ -19,46 +19,26 @@ const GOOD_KEYS: &str = "select count(*) from api_keys where revoked_at is null 
 
 async fn keys_are_stored_as_hashes_and_follow_the_file(engine: TestEngine) {
     let shop = Shop::new(engine).await;
-    assert_eq!(
-        shop.load_file(Users, USERS).await,
-        (Outcome::Published, counts(2, 2, 0, 0, 0, 0))
-    );
-    let changed = USERS
-        .replace("create_order read_orders", "read_orders")
-        .replace("back,back-key,,admin\n", "");
+    assert_eq!(shop.load_file(Users, USERS).await, (Outcome::Published, counts(2, 2, 0, 0, 0, 0)));
+    let changed =
+        USERS.replace("create_order read_orders", "read_orders").replace("back,back-key,,admin\n", "");
     assert_eq!(shop.load_file(Users, &changed).await.1, counts(1, 0, 1, 1, 0, 0));
     assert_eq!(shop.database.number(GOOD_KEYS).await, 1);
     assert_eq!(shop.load_file(Users, USERS).await.1, counts(2, 1, 1, 0, 0, 0));
     assert_eq!(shop.database.number(GOOD_KEYS).await, 2);
-    assert_eq!(
-        shop.database
-            .number("select count(*) from api_clients where retired_at is null")
-            .await,
-        2
-    );
+    assert_eq!(shop.database.number("select count(*) from api_clients where retired_at is null").await, 2);
     // A hash given in the file is stored as it stands.
     let hash = "ab".repeat(32);
     let with_hash = format!("{USERS}third,,{hash},read_orders\n");
-    assert_eq!(
-        shop.load_file(Users, &with_hash).await.1,
-        counts(3, 1, 0, 0, 2, 0)
-    );
+    assert_eq!(shop.load_file(Users, &with_hash).await.1, counts(3, 1, 0, 0, 2, 0));
 }
 
 async fn another_pepper_is_another_set(engine: TestEngine) {
     let mut shop = Shop::new(engine).await;
     shop.load_file(Users, USERS).await;
     shop.pepper = "another";
-    assert_eq!(
-        shop.load_file(Users, USERS).await,
-        (Outcome::Published, counts(2, 2, 0, 2, 0, 0))
-    );
-    assert_eq!(
-        shop.database
-            .number("select count(distinct pepper_fingerprint) from api_keys")
-            .await,
-        2
-    );
+    assert_eq!(shop.load_file(Users, USERS).await, (Outcome::Published, counts(2, 2, 0, 2, 0, 0)));
+    assert_eq!(shop.database.number("select count(distinct pepper_fingerprint) from api_keys").await, 2);
     assert_eq!(shop.database.number("select count(*) from api_clients").await, 2);
 }
 
@@ -87,34 +67,16 @@ async fn clients_of_the_command_line_are_untouched(engine: TestEngine) {
 async fn bad_rows_are_named_without_the_key(engine: TestEngine) {
     let shop = Shop::new(engine).await;
     for (row, fault) in [
-        (
-            "front,other,,everything",
-            "column scopes: names the unknown scope",
-        ),
+        ("front,other,,everything", "column scopes: names the unknown scope"),
         ("front,,,admin", "column key: is empty, and so is key_hash"),
-        (
-            "front,secret-key,00,admin",
-            "column key_hash: is given together with key",
-        ),
-        (
-            "front,,00zz,admin",
-            "column key_hash: must be 64 hexadecimal digits",
-        ),
-        (
-            "front,secret key,,admin",
-            "column key: must be at most 255 visible ASCII",
-        ),
+        ("front,secret-key,00,admin", "column key_hash: is given together with key"),
+        ("front,,00zz,admin", "column key_hash: must be 64 hexadecimal digits"),
+        ("front,secret key,,admin", "column key: must be at most 255 visible ASCII"),
         (",secret-key,,admin", "column client: is empty"),
-        (
-            "front,back-key,,admin",
-            "column key: is the key of line 3 already",
-        ),
+        ("front,back-key,,admin", "column key: is the key of line 3 already"),
     ] {
         let said = shop.refused(Users, format!("{USERS}{row}\n")).await;
-        assert!(
-            said.starts_with(&format!("users.csv, line 4, {fault}")),
-            "{row}: {said}"
-        );
+        assert!(said.starts_with(&format!("users.csv, line 4, {fault}")), "{row}: {said}");
         assert!(!said.contains("secret") && !said.contains("back-key"), "{said}");
     }
 }

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use test_database::{Program, TestDatabase, TestEngine, execute, on_both_engines};
 
-on_both_engines!(
-    ten_at_once_apply_each_migration_once,
-    status_and_validate_tell_the_truth
-);
+on_both_engines!(ten_at_once_apply_each_migration_once, status_and_validate_tell_the_truth);
 
 fn migration(database: &TestDatabase) -> Program {
     Program::new("database-migration").env("DATABASE_URL", database.url_text())
@@ -20,36 +17,18 @@ async fn ten_at_once_apply_each_migration_once(engine: TestEngine) {
         let status = process.wait(Duration::from_secs(60));
         assert!(status.success(), "{:?} {:#?}", status, process.log);
     }
-    assert_eq!(
-        database
-            .number("select count(*) from refinery_schema_history")
-            .await,
-        2
-    );
-    assert_eq!(
-        database
-            .number("select count(distinct version) from refinery_schema_history")
-            .await,
-        2
-    );
+    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 2);
+    assert_eq!(database.number("select count(distinct version) from refinery_schema_history").await, 2);
 }
 
 async fn status_and_validate_tell_the_truth(engine: TestEngine) {
     let database = TestDatabase::empty(engine).await;
-    assert_eq!(
-        migration(&database).args(["validate"]).output().status.code(),
-        Some(5)
-    );
+    assert_eq!(migration(&database).args(["validate"]).output().status.code(), Some(5));
     assert!(migration(&database).output().status.success());
     assert!(migration(&database).args(["validate"]).output().status.success());
     let status = String::from_utf8(migration(&database).args(["status"]).output().stdout).unwrap();
-    assert!(
-        status.contains("create_tables") && status.contains("\"pending\": []"),
-        "{status}"
-    );
-    database
-        .execute("update refinery_schema_history set name = 'other' where version = 1")
-        .await;
+    assert!(status.contains("create_tables") && status.contains("\"pending\": []"), "{status}");
+    database.execute("update refinery_schema_history set name = 'other' where version = 1").await;
     let refused = migration(&database).args(["validate"]).output();
     assert_eq!(refused.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("V1__other"));
@@ -58,11 +37,7 @@ async fn status_and_validate_tell_the_truth(engine: TestEngine) {
 /// Holds a lock that the first migration runs into after it has begun: `create table products` waits for it.
 async fn blocked_half_way(database: &TestDatabase) -> database::Session {
     let mut session = database.session().await;
-    execute(
-        session.connection.as_mut(),
-        "begin; create table orders (id bigint)",
-    )
-    .await;
+    execute(session.connection.as_mut(), "begin; create table orders (id bigint)").await;
     session
 }
 
@@ -70,10 +45,7 @@ async fn wait_for_blocked_backend(database: &TestDatabase) {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let deadline = Instant::now() + Duration::from_secs(10);
     while database.number(waiting).await == 0 {
-        assert!(
-            Instant::now() < deadline,
-            "the migrator never got to the blocked table"
-        );
+        assert!(Instant::now() < deadline, "the migrator never got to the blocked table");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -89,12 +61,7 @@ async fn killed_half_way_the_next_run_completes() {
     drop(blocker);
     let next = migration(&database).output();
     assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stdout));
-    assert_eq!(
-        database
-            .number("select count(*) from refinery_schema_history")
-            .await,
-        2
-    );
+    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 2);
 }
 
 #[tokio::test]
@@ -133,24 +100,13 @@ async fn a_wrong_setting_is_one_line() {
             "mysql://u:hunter2@h/d",
             "database-migration: DATABASE_URL: must start with postgres://",
         ),
-        (
-            "WAIT_SECONDS",
-            "soon",
-            "database-migration: WAIT_SECONDS: \"soon\" is not a number of seconds",
-        ),
-        (
-            "LOG_FORMAT",
-            "xml",
-            "database-migration: LOG_FORMAT: \"xml\" must be one of json, pretty",
-        ),
+        ("WAIT_SECONDS", "soon", "database-migration: WAIT_SECONDS: \"soon\" is not a number of seconds"),
+        ("LOG_FORMAT", "xml", "database-migration: LOG_FORMAT: \"xml\" must be one of json, pretty"),
     ] {
         let refused = Program::new("database-migration").env(name, value).output();
         let said = String::from_utf8(refused.stderr).unwrap();
         assert_eq!(refused.status.code(), Some(2), "{said}");
-        assert!(
-            said.starts_with(line) && said.trim_end().lines().count() == 1,
-            "{said}"
-        );
+        assert!(said.starts_with(line) && said.trim_end().lines().count() == 1, "{said}");
         assert!(!said.contains("hunter2"));
     }
 }
@@ -160,17 +116,9 @@ async fn a_wrong_setting_is_one_line() {
 async fn tls_is_spoken_where_the_url_asks_for_it() {
     let database = TestDatabase::empty(TestEngine::Postgres).await;
     let url = database.url_text().replace("//postgres@", "//tls_only@");
-    let refused = Program::new("database-migration")
-        .env("DATABASE_URL", &url)
-        .output();
+    let refused = Program::new("database-migration").env("DATABASE_URL", &url).output();
     assert_eq!(refused.status.code(), Some(3), "sslmode=disable must not get in");
     let url = url.replace("sslmode=disable", "sslmode=require");
-    let migrated = Program::new("database-migration")
-        .env("DATABASE_URL", &url)
-        .output();
-    assert!(
-        migrated.status.success(),
-        "{}",
-        String::from_utf8_lossy(&migrated.stdout)
-    );
+    let migrated = Program::new("database-migration").env("DATABASE_URL", &url).output();
+    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stdout));
 }

@@ -79,9 +79,7 @@ async fn views_show_what_the_tables_hold() {
         let lines = "select quantity * unit_price_cents - discount_cents from order_lines where position = 1";
         assert_eq!(database.number(lines).await, 2588, "{engine:?}");
         assert_eq!(
-            database
-                .number("select total_cents from order_summaries where client = 'demo'")
-                .await,
+            database.number("select total_cents from order_summaries where client = 'demo'").await,
             2588
         );
         let moment = match engine {

@@ -41,6 +41,5 @@ fn timeout(text: &str) -> Result<u64, &'static str> {
 }
 
 fn yes_or_no(text: &str) -> Result<bool, &'static str> {
-    text.parse()
-        .map_err(|_| "is neither true nor false; example: ENABLE_FAULT_INJECTION=false")
+    text.parse().map_err(|_| "is neither true nor false; example: ENABLE_FAULT_INJECTION=false")
 }

@@ -17,7 +17,7 @@ pub use server::{AllowedOrigins, ServerArgs};
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 stopped by a signal, 1 failed, 2 a wrong argument or setting, 130 stopped at once by a second signal"
+    after_help = "Exit codes: 0 stopped by a signal, 1 failed, 2 a wrong argument or setting, 130, 143 stopped at once by a second signal"
 )]
 pub struct Arguments {
     #[command(flatten)]

@@ -26,13 +26,11 @@ pub enum AllowedOrigins {
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse()
-        .map_err(|_| "is not a port; example: SERVER_PORT=8080")
+    text.parse().map_err(|_| "is not a port; example: SERVER_PORT=8080")
 }
 
 fn address(text: &str) -> Result<IpAddr, &'static str> {
-    text.parse()
-        .map_err(|_| "is not an IP address; example: SERVER_ADDRESS=0.0.0.0")
+    text.parse().map_err(|_| "is not an IP address; example: SERVER_ADDRESS=0.0.0.0")
 }
 
 pub(super) fn connections(text: &str) -> Result<u32, &'static str> {

@@ -24,15 +24,8 @@ fn presented_key(headers: &HeaderMap) -> Result<&str, ApiError> {
         .filter(|key| !key.is_empty());
     let key = keys.next().ok_or_else(ApiError::missing_api_key)?;
     if keys.any(|other| other != key) {
-        return Err(ApiError::new(
-            Reason::BadRequest,
-            "the request carries two different API keys",
-        ));
+        return Err(ApiError::new(Reason::BadRequest, "the request carries two different API keys"));
     }
-    key.to_str().map_err(|_| {
-        ApiError::new(
-            Reason::InvalidApiKey,
-            "the API key is unknown, expired or revoked",
-        )
-    })
+    key.to_str()
+        .map_err(|_| ApiError::new(Reason::InvalidApiKey, "the API key is unknown, expired or revoked"))
 }

@@ -12,10 +12,8 @@ pub const MAX_BYTES: usize = 64 * 1024;
 
 /// Reads a body that must be JSON.
 pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<BytesMut, ApiError> {
-    let declared = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let declared: usize = declared.unwrap_or(0);
     if declared > MAX_BYTES {
         return Err(too_large());
@@ -37,32 +35,22 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
 }
 
 fn too_large() -> ApiError {
-    ApiError::new(
-        Reason::PayloadTooLarge,
-        format!("the body is larger than {MAX_BYTES} bytes"),
-    )
+    ApiError::new(Reason::PayloadTooLarge, format!("the body is larger than {MAX_BYTES} bytes"))
 }
 
 /// `application/json`, with or without parameters; a charset other than UTF-8 cannot be JSON (RFC 8259, section 8.1).
 /// A body that is coded (gzip …) is none that this server reads.
 fn is_json(request: &HttpRequest) -> bool {
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Some(content_type) = content_type else {
         return false;
     };
     let mut parts = content_type.split(';').map(str::trim);
-    let is_json = parts
-        .next()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    let is_utf8 = parts
-        .filter_map(|parameter| parameter.split_once('='))
-        .all(|(name, value)| {
-            !name.trim().eq_ignore_ascii_case("charset")
-                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        });
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
     let coding = request.headers().get(header::CONTENT_ENCODING);
     is_json && is_utf8 && coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

@@ -126,14 +126,7 @@ impl ApiError {
     /// An error with that reason and nothing else to say.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let (status, message) = (reason.status(), message.into());
-        Self {
-            status,
-            reason,
-            message,
-            errors: Vec::new(),
-            header: None,
-            cause: None,
-        }
+        Self { status, reason, message, errors: Vec::new(), header: None, cause: None }
     }
 
     /// The body or the query is wrong in these places.
@@ -142,10 +135,7 @@ impl ApiError {
             [only] => format!("{} {}", only.pointer, only.message),
             several => format!("the request is wrong in {} places", several.len()),
         };
-        Self {
-            errors,
-            ..Self::new(Reason::ValidationFailed, message)
-        }
+        Self { errors, ..Self::new(Reason::ValidationFailed, message) }
     }
 
     /// There is nothing at this path, or nothing that the caller may see.
@@ -162,29 +152,17 @@ impl ApiError {
     /// Something here is broken; the log knows what.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let message = "the server failed; the log has the details under this trace id";
-        Self {
-            cause: Some(cause.into()),
-            ..Self::new(Reason::Internal, message)
-        }
+        Self { cause: Some(cause.into()), ..Self::new(Reason::Internal, message) }
     }
 
     /// What a failure of the framework's own looks like.
     pub fn of_framework(status: StatusCode) -> Self {
-        let message = status
-            .canonical_reason()
-            .unwrap_or("the request was refused")
-            .to_lowercase();
-        Self {
-            status,
-            ..Self::new(Reason::of_status(status), message)
-        }
+        let message = status.canonical_reason().unwrap_or("the request was refused").to_lowercase();
+        Self { status, ..Self::new(Reason::of_status(status), message) }
     }
 
     fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self {
-            header: Some(Box::new((name, value))),
-            ..self
-        }
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     fn retry_after(self, pause: Duration) -> Self {
@@ -244,21 +222,17 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 impl From<RepositoryError> for ApiError {
     fn from(error: RepositoryError) -> Self {
         let answer = match &error {
-            RepositoryError::Unavailable(_) => Self::new(
-                Reason::DatabaseUnavailable,
-                "the database is unavailable; try again",
-            )
-            .retry_after(RETRY_PAUSE),
+            RepositoryError::Unavailable(_) => {
+                Self::new(Reason::DatabaseUnavailable, "the database is unavailable; try again")
+                    .retry_after(RETRY_PAUSE)
+            }
             RepositoryError::OutcomeUnknown(_) => {
                 let message = "the order may or may not have been stored; look it up before ordering again";
                 Self::new(Reason::OutcomeUnknown, message).retry_after(RETRY_PAUSE)
             }
             RepositoryError::Inconsistent { .. } | RepositoryError::Other(_) => return Self::internal(error),
         };
-        Self {
-            cause: Some(error.into()),
-            ..answer
-        }
+        Self { cause: Some(error.into()), ..answer }
     }
 }
 
@@ -272,10 +246,7 @@ impl From<OrderRefused> for ApiError {
                     message: "is not on the menu".to_owned(),
                 });
                 let message = "the order names products that are not on the menu";
-                Self {
-                    errors: errors.collect(),
-                    ..Self::new(Reason::UnknownProduct, message)
-                }
+                Self { errors: errors.collect(), ..Self::new(Reason::UnknownProduct, message) }
             }
             OrderRefused::UnknownCoupon => Self::coupon(Reason::CouponUnknown, "the coupon code is unknown"),
             OrderRefused::Repository(error) => error.into(),
@@ -286,23 +257,14 @@ impl From<OrderRefused> for ApiError {
 impl ApiError {
     /// A coupon was refused.
     pub fn coupon(reason: Reason, message: &str) -> Self {
-        let error = FieldError {
-            pointer: "/couponCode".to_owned(),
-            message: message.to_owned(),
-        };
-        Self {
-            errors: vec![error],
-            ..Self::new(reason, message)
-        }
+        let error = FieldError { pointer: "/couponCode".to_owned(), message: message.to_owned() };
+        Self { errors: vec![error], ..Self::new(reason, message) }
     }
 
     /// This process was asked before it had its data.
     pub fn not_ready() -> Self {
-        Self::new(
-            Reason::Overloaded,
-            "the server has just started and has no data yet; try again",
-        )
-        .retry_after(RETRY_PAUSE)
+        Self::new(Reason::Overloaded, "the server has just started and has no data yet; try again")
+            .retry_after(RETRY_PAUSE)
     }
 }
 
@@ -310,10 +272,9 @@ impl From<KeyRefused> for ApiError {
     fn from(refused: KeyRefused) -> Self {
         match refused {
             KeyRefused::NotReady => Self::not_ready(),
-            KeyRefused::Invalid => Self::new(
-                Reason::InvalidApiKey,
-                "the API key is unknown, expired or revoked",
-            ),
+            KeyRefused::Invalid => {
+                Self::new(Reason::InvalidApiKey, "the API key is unknown, expired or revoked")
+            }
             KeyRefused::MissingScope(scope) => Self::missing_scope(scope),
         }
     }
@@ -321,19 +282,13 @@ impl From<KeyRefused> for ApiError {
 
 impl ApiError {
     fn missing_scope(scope: Scope) -> Self {
-        Self::new(
-            Reason::InsufficientScope,
-            format!("the API key lacks the scope {}", scope.as_str()),
-        )
+        Self::new(Reason::InsufficientScope, format!("the API key lacks the scope {}", scope.as_str()))
     }
 
     /// No key was sent.
     pub fn missing_api_key() -> Self {
         // RFC 9110, section 11.6.1: a 401 names a scheme. There is no registered one for keys in a header.
-        Self::new(
-            Reason::MissingApiKey,
-            "send an API key in the header api_key or X-API-Key",
-        )
-        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
+        Self::new(Reason::MissingApiKey, "send an API key in the header api_key or X-API-Key")
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
     }
 }

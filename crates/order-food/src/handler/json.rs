@@ -10,9 +10,7 @@ pub struct Amount(pub Money);
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.0.to_string())
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -36,25 +34,13 @@ impl<'p> ProductBody<'p> {
         category: &'p str,
         image: Option<&'p ProductImage>,
     ) -> Self {
-        Self {
-            id: id.to_string(),
-            name,
-            price: Amount(price),
-            category,
-            image,
-        }
+        Self { id: id.to_string(), name, price: Amount(price), category, image }
     }
 }
 
 /// A product of the menu as JSON.
 pub fn product_json(product: &Product) -> Vec<u8> {
-    let Product {
-        id,
-        name,
-        price,
-        category,
-        image,
-    } = product;
+    let Product { id, name, price, category, image } = product;
     // Numbers, strings and a struct of them: there is nothing in it that JSON cannot say.
     serde_json::to_vec(&ProductBody::new(*id, name, *price, category, image.as_ref())).unwrap_or_default()
 }

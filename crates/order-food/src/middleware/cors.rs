@@ -13,15 +13,8 @@ const ALLOWED_HEADERS: [&str; 7] = [
     "x-api-key",
     "x-request-id",
 ];
-const EXPOSED_HEADERS: [&str; 7] = [
-    "etag",
-    "idempotent-replayed",
-    "link",
-    "ratelimit",
-    "ratelimit-policy",
-    "retry-after",
-    "x-request-id",
-];
+const EXPOSED_HEADERS: [&str; 7] =
+    ["etag", "idempotent-replayed", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
 const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "POST"];
 const MAX_AGE_SECONDS: usize = 3600;
 
@@ -34,8 +27,8 @@ pub fn cors(origins: &AllowedOrigins) -> Cors {
         .max_age(MAX_AGE_SECONDS);
     match origins {
         AllowedOrigins::Any => cors.allow_any_origin().send_wildcard(),
-        AllowedOrigins::List(origins) => origins
-            .iter()
-            .fold(cors, |cors, origin| cors.allowed_origin(origin)),
+        AllowedOrigins::List(origins) => {
+            origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+        }
     }
 }

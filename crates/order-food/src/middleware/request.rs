@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use actix_web::HttpMessage;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use futures_util::FutureExt;
@@ -35,15 +35,12 @@ impl RequestIds {
     /// The client's ids where it sent usable ones.
     fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let trace_id = text("traceparent")
-            .and_then(trace_id)
-            .map_or_else(new_trace_id, str::to_owned);
+        let trace_id = text("traceparent").and_then(trace_id).map_or_else(new_trace_id, str::to_owned);
         let is_usable = |id: &&str| {
             (1..=Self::MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
         };
-        let request_id = text("x-request-id")
-            .filter(is_usable)
-            .map_or_else(|| trace_id.clone(), str::to_owned);
+        let request_id =
+            text("x-request-id").filter(is_usable).map_or_else(|| trace_id.clone(), str::to_owned);
         Self { trace_id, request_id }
     }
 }
@@ -87,20 +84,12 @@ pub async fn around<B: MessageBody + 'static>(
     let error = match outcome {
         Ok(Ok(response)) => {
             let mut response = with_error_body(response.map_into_boxed_body(), &ids);
-            finish(response.headers_mut(), &ids, app.as_ref());
+            finish(response.response_mut().head_mut(), &ids, app.as_ref());
             let request = response.request();
-            let client = request
-                .extensions()
-                .get::<Caller>()
-                .map(|caller| caller.client_id.get());
+            let client = request.extensions().get::<Caller>().map(|caller| caller.client_id.get());
             let route = request.match_pattern();
             log(
-                &Line {
-                    method: request.method(),
-                    path: request.path(),
-                    route,
-                    client,
-                },
+                &Line { method: request.method(), path: request.path(), route, client },
                 response.status(),
                 &ids,
                 started,
@@ -111,14 +100,9 @@ pub async fn around<B: MessageBody + 'static>(
         Err(_) => ApiError::internal("a handler panicked"),
     };
     let mut response = error.response(&ids.trace_id);
-    finish(response.headers_mut(), &ids, app.as_ref());
+    finish(response.head_mut(), &ids, app.as_ref());
     log(
-        &Line {
-            method: &method,
-            path: uri.path(),
-            route: None,
-            client: None,
-        },
+        &Line { method: &method, path: uri.path(), route: None, client: None },
         response.status(),
         &ids,
         started,
@@ -126,12 +110,12 @@ pub async fn around<B: MessageBody + 'static>(
     Err(InternalError::from_response(error, response).into())
 }
 
-fn finish(headers: &mut HeaderMap, ids: &RequestIds, app: Option<&Data<AppState>>) {
+fn finish(head: &mut ResponseHead, ids: &RequestIds, app: Option<&Data<AppState>>) {
     if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
-        headers.insert(REQUEST_ID, value);
+        head.headers_mut().insert(REQUEST_ID, value);
     }
     if app.is_some_and(|app| app.readiness.is_draining()) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        head.set_connection_type(ConnectionType::Close);
     }
 }
 
@@ -141,11 +125,7 @@ fn with_error_body(response: ServiceResponse<BoxBody>, ids: &RequestIds) -> Serv
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let error_response = match response
-        .response()
-        .error()
-        .map(actix_web::Error::as_error::<ApiError>)
-    {
+    let error_response = match response.response().error().map(actix_web::Error::as_error::<ApiError>) {
         Some(Some(error)) => {
             if let Some(cause) = error.cause() {
                 let cause = telemetry::causes(cause);
@@ -168,9 +148,7 @@ fn with_error_body(response: ServiceResponse<BoxBody>, ids: &RequestIds) -> Serv
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
 /// What the log says of a request, beside its outcome.

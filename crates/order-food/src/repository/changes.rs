@@ -14,11 +14,11 @@ pub struct SqlChanges(pub Pools);
 impl ChangeRepository for SqlChanges {
     async fn schema(&self) -> Result<SchemaState, RepositoryError> {
         reading(async {
-            Ok(match self.0.reader() {
-                Engine::Postgres(pool) => {
-                    Migrator::state(Engine::Postgres(&mut *pool.acquire().await?)).await?
+            Ok(match self.0.reader().await? {
+                Engine::Postgres(mut connection) => {
+                    Migrator::state(Engine::Postgres(&mut connection)).await?
                 }
-                Engine::Sqlite(pool) => Migrator::state(Engine::Sqlite(&mut *pool.acquire().await?)).await?,
+                Engine::Sqlite(mut connection) => Migrator::state(Engine::Sqlite(&mut connection)).await?,
             })
         })
         .await
@@ -26,7 +26,11 @@ impl ChangeRepository for SqlChanges {
 
     async fn counters(&self) -> Result<ChangeCounters, RepositoryError> {
         const SQL: &str = "select menu, api_keys from change_counters";
-        reading(async { Ok(on_engine!(self.0.reader(), pool => sqlx::query_as(SQL).fetch_one(pool).await?)) })
-            .await
+        reading(async {
+            Ok(on_engine!(self.0.reader().await?, mut connection => {
+                sqlx::query_as(SQL).fetch_one(&mut *connection).await?
+            }))
+        })
+        .await
     }
 }

@@ -46,8 +46,9 @@ impl KeyRepository for SqlKeys {
         const SQL: &str = "select id, client_id, key_hash, pepper_fingerprint, scopes, expires_at from api_keys \
                            where revoked_at is null and retired_at is null order by id";
         reading(async {
-            let rows: Vec<Row> =
-                on_engine!(self.0.reader(), pool => sqlx::query_as(SQL).fetch_all(pool).await?);
+            let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
+                sqlx::query_as(SQL).fetch_all(&mut *connection).await?
+            });
             rows.into_iter().map(StoredKey::try_from).collect()
         })
         .await

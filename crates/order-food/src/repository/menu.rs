@@ -24,18 +24,10 @@ struct Row {
 
 impl From<Row> for Product {
     fn from(row: Row) -> Self {
-        let image = match (
-            row.image_thumbnail,
-            row.image_mobile,
-            row.image_tablet,
-            row.image_desktop,
-        ) {
-            (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => Some(ProductImage {
-                thumbnail,
-                mobile,
-                tablet,
-                desktop,
-            }),
+        let image = match (row.image_thumbnail, row.image_mobile, row.image_tablet, row.image_desktop) {
+            (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => {
+                Some(ProductImage { thumbnail, mobile, tablet, desktop })
+            }
             _ => None,
         };
         Self {
@@ -54,8 +46,9 @@ impl MenuRepository for SqlMenu {
         const SQL: &str = "select id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, \
                            image_desktop from products where retired_at is null order by id";
         reading(async {
-            let rows: Vec<Row> =
-                on_engine!(self.0.reader(), pool => sqlx::query_as(SQL).fetch_all(pool).await?);
+            let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
+                sqlx::query_as(SQL).fetch_all(&mut *connection).await?
+            });
             Ok(rows.into_iter().map(Product::from).collect())
         })
         .await

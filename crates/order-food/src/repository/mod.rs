@@ -44,11 +44,7 @@ pub enum RepositoryError {
 
 impl From<sqlx::Error> for RepositoryError {
     fn from(error: sqlx::Error) -> Self {
-        if database::is_unavailable(&error) {
-            Self::Unavailable(Some(error))
-        } else {
-            Self::Other(error)
-        }
+        if database::is_unavailable(&error) { Self::Unavailable(Some(error)) } else { Self::Other(error) }
     }
 }
 

@@ -24,11 +24,9 @@ impl TryFrom<Row> for Order {
     type Error = RepositoryError;
 
     fn try_from(row: Row) -> Result<Self, RepositoryError> {
-        let snapshot =
-            serde_json::from_str(&row.snapshot).map_err(|error| RepositoryError::Inconsistent {
-                table: "orders",
-                what: format!("id {}: {error}", row.id),
-            })?;
+        let snapshot = serde_json::from_str(&row.snapshot).map_err(|error| {
+            RepositoryError::Inconsistent { table: "orders", what: format!("id {}: {error}", row.id) }
+        })?;
         Ok(Self {
             id: OrderId::from_uuid(row.id),
             client_id: ClientId::new(row.client_id),
@@ -78,38 +76,32 @@ impl OrderRepository for SqlOrders {
     async fn insert(&self, order: &Order) -> Result<(), RepositoryError> {
         let snapshot = serde_json::to_string(&order.snapshot)
             .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
-        let pool = self.0.writer();
-        let sql = INSERT.on(&pool);
-        let stored = on_engine!(pool, pool => {
+        let mut connection = self.0.writer().await?;
+        let sql = INSERT.on(&connection);
+        let stored = on_engine!(&mut connection, connection => {
             let statement = sqlx::query(sql)
                 .bind(order.id.uuid())
                 .bind(order.client_id.get())
                 .bind(&order.status)
                 .bind(order.created_at.micros())
                 .bind(&snapshot)
-                .execute(pool);
+                .execute(&mut **connection);
             tokio::time::timeout(STATEMENT_DEADLINE, statement).await.map(|outcome| outcome.map(drop))
         });
         match stored {
             Ok(Ok(())) => Ok(()),
-            // No connection was had, or the database said itself that it did not store the row.
-            Ok(Err(
-                error @ (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Database(_)),
-            )) => Err(error.into()),
-            Ok(Err(error)) if database::is_unavailable(&error) => {
-                Err(RepositoryError::OutcomeUnknown(Some(error)))
-            }
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) if database::is_certainly_not_done(&error) => Err(error.into()),
+            Ok(Err(error)) => Err(RepositoryError::OutcomeUnknown(Some(error))),
             Err(_) => Err(RepositoryError::OutcomeUnknown(None)),
         }
     }
 
     async fn find(&self, id: OrderId, owner: OrderOwner) -> Result<Option<Order>, RepositoryError> {
         reading(async {
-            let pool = self.0.reader();
-            let sql = FIND.on(&pool);
-            let row: Option<Row> = on_engine!(pool, pool => {
-                sqlx::query_as(sql).bind(id.uuid()).bind(owner.client_id()).fetch_optional(pool).await?
+            let mut connection = self.0.reader().await?;
+            let sql = FIND.on(&connection);
+            let row: Option<Row> = on_engine!(&mut connection, connection => {
+                sqlx::query_as(sql).bind(id.uuid()).bind(owner.client_id()).fetch_optional(&mut **connection).await?
             });
             row.map(Order::try_from).transpose()
         })
@@ -123,14 +115,14 @@ impl OrderRepository for SqlOrders {
         limit: u32,
     ) -> Result<Vec<Order>, RepositoryError> {
         reading(async {
-            let pool = self.0.reader();
+            let mut connection = self.0.reader().await?;
             let sql = match owner {
-                OrderOwner::Client(_) => LIST_OWN.on(&pool),
-                OrderOwner::Anyone => LIST_ALL.on(&pool),
+                OrderOwner::Client(_) => LIST_OWN.on(&connection),
+                OrderOwner::Anyone => LIST_ALL.on(&connection),
             };
             let before = before.map_or(Uuid::max(), OrderId::uuid);
-            let rows: Vec<Row> = on_engine!(pool, pool => {
-                sqlx::query_as(sql).bind(owner.client_id()).bind(before).bind(i64::from(limit)).fetch_all(pool).await?
+            let rows: Vec<Row> = on_engine!(&mut connection, connection => {
+                sqlx::query_as(sql).bind(owner.client_id()).bind(before).bind(i64::from(limit)).fetch_all(&mut **connection).await?
             });
             rows.into_iter().map(Order::try_from).collect()
         })

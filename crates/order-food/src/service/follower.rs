@@ -29,13 +29,7 @@ impl Follower {
         keys: Arc<Keys>,
         readiness: Arc<Readiness>,
     ) -> Self {
-        Self {
-            changes,
-            menu,
-            keys,
-            readiness,
-            seen: None,
-        }
+        Self { changes, menu, keys, readiness, seen: None }
     }
 
     /// Follows until dropped.
@@ -73,11 +67,7 @@ impl Follower {
                 .map(|migration| format!("migration {migration} is missing: run database-migration"))
                 .chain(state.conflicts.iter().map(ToString::to_string))
                 .collect();
-            let schema = if unfit.is_empty() {
-                Schema::Fit
-            } else {
-                Schema::Unfit(unfit)
-            };
+            let schema = if unfit.is_empty() { Schema::Fit } else { Schema::Unfit(unfit) };
             if schema != self.readiness.schema() {
                 tracing::info!(?schema, "the schema was checked");
             }

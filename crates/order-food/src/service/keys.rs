@@ -20,11 +20,7 @@ pub struct Caller {
 impl Caller {
     /// Whose orders the caller may see.
     pub const fn visible_orders(self) -> OrderOwner {
-        if self.scopes.allow(Scope::Admin) {
-            OrderOwner::Anyone
-        } else {
-            OrderOwner::Client(self.client_id)
-        }
+        if self.scopes.allow(Scope::Admin) { OrderOwner::Anyone } else { OrderOwner::Client(self.client_id) }
     }
 }
 
@@ -56,12 +52,7 @@ pub struct Keys {
 impl Keys {
     /// Keys that have not been loaded yet.
     pub fn new(repository: Arc<dyn KeyRepository>, pepper: Pepper, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            repository,
-            pepper,
-            clock,
-            ring: ArcSwapOption::empty(),
-        }
+        Self { repository, pepper, clock, ring: ArcSwapOption::empty() }
     }
 
     /// Who presents `key`, if it is good for `scope`. Asks nothing but memory.
@@ -69,19 +60,13 @@ impl Keys {
         let ring = self.ring.load();
         let ring = ring.as_ref().ok_or(KeyRefused::NotReady)?;
         let stored = ring.keys.get(&self.pepper.hash(key)).ok_or(KeyRefused::Invalid)?;
-        if stored
-            .expires_at
-            .is_some_and(|expires_at| expires_at <= self.clock.now())
-        {
+        if stored.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
             return Err(KeyRefused::Invalid);
         }
         if !stored.scopes.allow(scope) {
             return Err(KeyRefused::MissingScope(scope));
         }
-        Ok(Caller {
-            client_id: stored.client_id,
-            scopes: stored.scopes,
-        })
+        Ok(Caller { client_id: stored.client_id, scopes: stored.scopes })
     }
 
     /// Reads all keys again and puts them in place at once.
@@ -96,17 +81,11 @@ impl Keys {
             .collect();
         let foreign = total - keys.len();
         if foreign > 0 {
-            tracing::warn!(
-                keys = foreign,
-                "keys hashed under another API_KEY_PEPPER cannot be used"
-            );
+            tracing::warn!(keys = foreign, "keys hashed under another API_KEY_PEPPER cannot be used");
         }
         tracing::info!(keys = keys.len(), "the API keys were read");
         let is_other_pepper = keys.is_empty() && foreign > 0;
-        self.ring.store(Some(Arc::new(KeyRing {
-            keys,
-            is_other_pepper,
-        })));
+        self.ring.store(Some(Arc::new(KeyRing { keys, is_other_pepper })));
         Ok(())
     }
 

@@ -31,16 +31,9 @@ impl MenuSnapshot {
     pub fn new(products: Vec<Product>, to_json: impl Fn(&Product) -> Vec<u8>) -> Self {
         let entries: Vec<_> = products
             .into_iter()
-            .map(|product| MenuEntry {
-                json: to_json(&product).into(),
-                product,
-            })
+            .map(|product| MenuEntry { json: to_json(&product).into(), product })
             .collect();
-        let by_id = entries
-            .iter()
-            .enumerate()
-            .map(|(at, entry)| (entry.product.id, at))
-            .collect();
+        let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.product.id, at)).collect();
         let body = json_array(entries.iter());
         Self { entries, by_id, body }
     }
@@ -70,12 +63,8 @@ impl MenuSnapshot {
         let category = category.map(str::to_lowercase);
         let text = text.map(str::to_lowercase);
         json_array(self.entries.iter().filter(|MenuEntry { product, .. }| {
-            category
-                .as_ref()
-                .is_none_or(|category| product.category.to_lowercase() == *category)
-                && text
-                    .as_ref()
-                    .is_none_or(|text| product.name.to_lowercase().contains(text.as_str()))
+            category.as_ref().is_none_or(|category| product.category.to_lowercase() == *category)
+                && text.as_ref().is_none_or(|text| product.name.to_lowercase().contains(text.as_str()))
         }))
     }
 }
@@ -102,11 +91,7 @@ pub struct Menu {
 impl Menu {
     /// A menu that has not been loaded yet.
     pub fn new(repository: Arc<dyn MenuRepository>, to_json: fn(&Product) -> Vec<u8>) -> Self {
-        Self {
-            repository,
-            to_json,
-            current: ArcSwapOption::empty(),
-        }
+        Self { repository, to_json, current: ArcSwapOption::empty() }
     }
 
     /// The menu now; `None` before it was first loaded.
@@ -118,8 +103,7 @@ impl Menu {
     pub async fn reload(&self) -> Result<(), RepositoryError> {
         let products = self.repository.products().await?;
         tracing::info!(products = products.len(), "the menu was read");
-        self.current
-            .store(Some(Arc::new(MenuSnapshot::new(products, self.to_json))));
+        self.current.store(Some(Arc::new(MenuSnapshot::new(products, self.to_json))));
         Ok(())
     }
 }

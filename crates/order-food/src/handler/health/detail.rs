@@ -36,31 +36,21 @@ struct Menu {
 pub async fn get(app: Data<AppState>) -> HttpResponse {
     let missing = app.readiness.missing();
     let menu = app.menu.current();
-    let mut response = if missing.is_empty() {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
-    };
+    let mut response =
+        if missing.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(Detail {
         status: if missing.is_empty() { "ready" } else { "unready" },
         version: env!("CARGO_PKG_VERSION"),
         database: Database {
             engine: app.engine,
-            status: if app.readiness.is_database_up() {
-                "up"
-            } else {
-                "down"
-            },
+            status: if app.readiness.is_database_up() { "up" } else { "down" },
             schema: match app.readiness.schema() {
                 Schema::Fit => "up to date",
                 Schema::Unfit(_) => "unfit",
                 Schema::Unknown => "unknown",
             },
         },
-        menu: Menu {
-            loaded: menu.is_some(),
-            products: menu.map_or(0, |menu| menu.len()),
-        },
+        menu: Menu { loaded: menu.is_some(), products: menu.map_or(0, |menu| menu.len()) },
         keys_loaded: app.keys.are_loaded(),
         draining: app.readiness.is_draining(),
         missing,

@@ -4,7 +4,5 @@ use actix_web::HttpResponse;
 
 /// The process answers. Touches nothing: a database that is away is no reason to restart this process.
 pub async fn get() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .body(r#"{"status":"ok"}"#)
+    HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#)
 }

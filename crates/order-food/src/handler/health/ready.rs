@@ -18,22 +18,10 @@ struct Ready {
 /// Whether this process should get traffic, and if not, what is missing.
 pub async fn get(app: Data<AppState>) -> HttpResponse {
     let missing = app.readiness.missing();
-    let database = if app.readiness.is_database_up() {
-        "up"
-    } else {
-        "down"
-    };
+    let database = if app.readiness.is_database_up() { "up" } else { "down" };
     if missing.is_empty() {
-        HttpResponse::Ok().json(Ready {
-            status: "ready",
-            database,
-            missing,
-        })
+        HttpResponse::Ok().json(Ready { status: "ready", database, missing })
     } else {
-        HttpResponse::ServiceUnavailable().json(Ready {
-            status: "unready",
-            database,
-            missing,
-        })
+        HttpResponse::ServiceUnavailable().json(Ready { status: "unready", database, missing })
     }
 }

@@ -33,10 +33,7 @@ pub async fn list(
     let (orders, next) = app.ordering.list(caller, before, limit).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = next {
-        let link = format!(
-            "</api/order?limit={limit}&cursor={}>; rel=\"next\"",
-            next.uuid().simple()
-        );
+        let link = format!("</api/order?limit={limit}&cursor={}>; rel=\"next\"", next.uuid().simple());
         response.insert_header((header::LINK, link));
     }
     Ok(response.json(orders.iter().map(OrderBody::from).collect::<Vec<_>>()))
@@ -46,10 +43,7 @@ impl Page {
     fn parse(&self) -> Result<(u32, Option<OrderId>), ApiError> {
         let mut errors = Vec::new();
         let mut wrong = |pointer: &str, message: String| {
-            errors.push(FieldError {
-                pointer: pointer.to_owned(),
-                message,
-            });
+            errors.push(FieldError { pointer: pointer.to_owned(), message });
         };
         let limit = self.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), str::parse);
         let limit = limit.ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));

@@ -23,19 +23,12 @@ pub fn decode(body: &[u8]) -> Result<Cart, ApiError> {
     let mut faults = Faults(Vec::new());
     let cart = root.check(&mut faults);
     match (cart, faults.0) {
-        (Some((items, None)), faults) if faults.is_empty() => Ok(Cart {
-            items,
-            coupon_code: None,
-        }),
+        (Some((items, None)), faults) if faults.is_empty() => Ok(Cart { items, coupon_code: None }),
         (Some((items, Some(code))), faults) if faults.is_empty() => match code.parse::<CouponCode>() {
-            Ok(code) => Ok(Cart {
-                items,
-                coupon_code: Some(code),
-            }),
-            Err(error @ (CouponCodeError::Empty | CouponCodeError::TooLong)) => Err(ApiError::coupon(
-                Reason::CouponMalformed,
-                &format!("the coupon code {error}"),
-            )),
+            Ok(code) => Ok(Cart { items, coupon_code: Some(code) }),
+            Err(error @ (CouponCodeError::Empty | CouponCodeError::TooLong)) => {
+                Err(ApiError::coupon(Reason::CouponMalformed, &format!("the coupon code {error}")))
+            }
         },
         (_, faults) => Err(ApiError::validation(faults)),
     }
@@ -50,10 +43,7 @@ impl Faults {
 
     fn add(&mut self, pointer: impl Into<String>, message: impl fmt::Display) {
         if self.0.len() < Self::MAX {
-            self.0.push(FieldError {
-                pointer: pointer.into(),
-                message: message.to_string(),
-            });
+            self.0.push(FieldError { pointer: pointer.into(), message: message.to_string() });
         }
     }
 }
@@ -189,20 +179,14 @@ impl<'de: 'a, 'a, O: Members<'de>> Deserialize<'de> for Value<'a, O> {
                     match elements.next_element()? {
                         Some(item) => items.push(item),
                         None => {
-                            return Ok(Value::List(RawList {
-                                len: items.len(),
-                                items,
-                            }));
+                            return Ok(Value::List(RawList { len: items.len(), items }));
                         }
                     }
                 }
                 while elements.next_element::<IgnoredAny>()?.is_some() {
                     len += 1;
                 }
-                Ok(Value::List(RawList {
-                    len: len + items.len(),
-                    items,
-                }))
+                Ok(Value::List(RawList { len: len + items.len(), items }))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -259,17 +243,10 @@ impl RawList<'_> {
         match self.len {
             0 => faults.add("/items", "must have at least one element"),
             1..=OrderItem::MAX_LINES => {}
-            len => faults.add(
-                "/items",
-                format!("has {len} elements; {} are allowed", OrderItem::MAX_LINES),
-            ),
+            len => faults.add("/items", format!("has {len} elements; {} are allowed", OrderItem::MAX_LINES)),
         }
-        let items: Vec<_> = self
-            .items
-            .into_iter()
-            .enumerate()
-            .map(|(at, item)| item.check(at, faults))
-            .collect();
+        let items: Vec<_> =
+            self.items.into_iter().enumerate().map(|(at, item)| item.check(at, faults)).collect();
         items.into_iter().collect()
     }
 }
@@ -286,10 +263,9 @@ impl<'a> Value<'a, RawItem<'a>> {
         let pointer = |name: &str| format!("/items/{at}/{name}");
         let product_id = match item.product_id {
             None => missing(pointer("productId"), faults),
-            Some(Value::Text(id)) => id
-                .parse::<ProductId>()
-                .map_err(|error| faults.add(pointer("productId"), error))
-                .ok(),
+            Some(Value::Text(id)) => {
+                id.parse::<ProductId>().map_err(|error| faults.add(pointer("productId"), error)).ok()
+            }
             Some(_) => {
                 faults.add(pointer("productId"), "must be a string");
                 None
@@ -297,21 +273,15 @@ impl<'a> Value<'a, RawItem<'a>> {
         };
         let quantity = match item.quantity {
             None => missing(pointer("quantity"), faults),
-            Some(Value::Integer(units)) => Quantity::try_from(units)
-                .map_err(|error| faults.add(pointer("quantity"), error))
-                .ok(),
+            Some(Value::Integer(units)) => {
+                Quantity::try_from(units).map_err(|error| faults.add(pointer("quantity"), error)).ok()
+            }
             Some(_) => {
-                faults.add(
-                    pointer("quantity"),
-                    format!("must be an integer from 1 to {}", Quantity::MAX),
-                );
+                faults.add(pointer("quantity"), format!("must be an integer from 1 to {}", Quantity::MAX));
                 None
             }
         };
-        Some(OrderItem {
-            product_id: product_id?,
-            quantity: quantity?,
-        })
+        Some(OrderItem { product_id: product_id?, quantity: quantity? })
     }
 }
 

@@ -15,7 +15,5 @@ pub async fn get(id: Path<String>, app: Data<AppState>) -> Result<HttpResponse, 
         .map_err(|error| ApiError::new(Reason::InvalidId, format!("the product id in the path {error}")))?;
     let menu = app.menu.current().ok_or_else(ApiError::not_ready)?;
     let entry = menu.find(id).ok_or_else(|| ApiError::not_found("product"))?;
-    Ok(HttpResponse::Ok()
-        .insert_header(ContentType::json())
-        .body(entry.json.clone()))
+    Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(entry.json.clone()))
 }

@@ -19,10 +19,7 @@ pub struct Filter {
 pub async fn list(filter: Query<Filter>, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let menu = app.menu.current().ok_or_else(ApiError::not_ready)?;
     let body = match filter.into_inner() {
-        Filter {
-            category: None,
-            q: None,
-        } => menu.body(),
+        Filter { category: None, q: None } => menu.body(),
         Filter { category, q } => menu.filtered(category.as_deref(), q.as_deref()),
     };
     Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(body))

@@ -1,0 +1,65 @@
+//! Wrong settings stop the start with one line.
+
+use test_database::Program;
+
+use super::Api;
+
+#[test]
+fn a_wrong_setting_is_one_line() {
+    for (name, value) in [
+        ("SERVER_PORT", "http"),
+        ("SERVER_ADDRESS", "localhost"),
+        ("DATABASE_MAX_CONNECTIONS", "0"),
+        ("DATABASE_URL", "mysql://u:hunter2@h/d"),
+        ("DATABASE_URL_FILE", "/nowhere"),
+        ("CORS_ALLOWED_ORIGINS", "shop.example"),
+        ("SHUTDOWN_DELAY_SECONDS", "-1"),
+        ("SHUTDOWN_TIMEOUT_SECONDS", "long"),
+        ("ENABLE_FAULT_INJECTION", "maybe"),
+        ("LOAD_DEMO_DATA", "1"),
+        ("RUST_LOG", "order_food=loud"),
+    ] {
+        let refused = Program::new("order-food").env(name, value).output();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(&format!("order-food: {name}: ")), "{said}");
+        assert!(said.contains("example: "), "{said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+        assert!(!said.contains("hunter2"));
+    }
+}
+
+#[test]
+fn help_lists_every_variable_and_no_value_of_a_secret() {
+    let help = Program::new("order-food").env("API_KEY_PEPPER", "hunter2").args(["--help"]).output();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for name in [
+        "DATABASE_URL",
+        "SERVER_PORT",
+        "API_KEY_PEPPER",
+        "DATA_DIR",
+        "LOG_FORMAT",
+        "RUST_LOG",
+        "SHUTDOWN_DELAY_SECONDS",
+    ] {
+        assert!(help.contains(name), "{name}");
+    }
+    assert!(!help.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_second_instance_on_the_same_port_fails_with_a_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = |port: &str| Program::new("order-food").in_folder(folder.path()).env("SERVER_PORT", port);
+    let first = Api::started(program("0").start());
+    let port = first.address.port().to_string();
+    let second = program(&port).output();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        said.contains(&format!("cannot listen on 127.0.0.1:{port}")) && said.contains("SERVER_PORT"),
+        "{said}"
+    );
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(first.text("/livez").await.contains("ok"), "the first one goes on");
+}

@@ -1,0 +1,165 @@
+//! The contract of the repositories, the same for both engines.
+
+use database::Pools;
+use domain::{
+    ClientId, CouponCode, Money, Order, OrderLine, OrderSnapshot, Product, ProductId, ProductImage, Quantity,
+    Timestamp,
+};
+use order_food::repository::{
+    ChangeRepository, KeyRepository, MenuRepository, OrderOwner, OrderRepository, RepositoryError,
+    SqlChanges, SqlKeys, SqlMenu, SqlOrders,
+};
+use test_database::{TestDatabase, TestEngine, on_both_engines};
+
+on_both_engines!(
+    orders_read_back_as_written,
+    an_id_is_stored_once,
+    pages_follow_the_id,
+    an_unreadable_snapshot_is_named,
+    the_menu_is_what_is_sold,
+    keys_are_those_that_can_be_used,
+    counters_and_schema,
+    a_missing_table_is_not_an_outage,
+);
+
+async fn fresh(engine: TestEngine) -> (TestDatabase, Pools) {
+    let database = TestDatabase::migrated(engine).await;
+    database
+        .execute(
+            "insert into api_clients (name, source, created_at, updated_at) values ('one', 'file', 0, 0), ('two', 'api', 0, 0)",
+        )
+        .await;
+    let pools = Pools::open(&database.url(), "test", 3);
+    (database, pools)
+}
+
+fn order(client: i64, moment_micros: i64) -> Order {
+    let product = Product {
+        id: ProductId::new(9_007_199_254_740_993),
+        name: "Crème \"brûlée\" 🍮 \\ '; drop table orders; --".into(),
+        price: Money::MAX_PRICE,
+        category: "Dessert".into(),
+        image: Some(ProductImage {
+            thumbnail: "t".into(),
+            mobile: "m".into(),
+            tablet: "b".into(),
+            desktop: "d".into(),
+        }),
+    };
+    let line = OrderLine {
+        discount_cents: Money::from_cents(7),
+        ..OrderLine::sell(&product, Quantity::try_from(1000).unwrap())
+    };
+    let code: CouponCode = "SAVE10".parse().unwrap();
+    let snapshot = OrderSnapshot::of(vec![line; 3], Some(code));
+    Order::place(ClientId::new(client), snapshot, Timestamp::from_micros(moment_micros))
+}
+
+async fn orders_read_back_as_written(engine: TestEngine) {
+    let (_database, pools) = fresh(engine).await;
+    let orders = SqlOrders(pools);
+    let order = order(1, 1_795_000_000_123_456);
+    orders.insert(&order).await.unwrap();
+    let found = orders.find(order.id, OrderOwner::Client(ClientId::new(1))).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&order));
+    assert_eq!(orders.find(order.id, OrderOwner::Anyone).await.unwrap(), Some(order.clone()));
+    assert_eq!(orders.find(order.id, OrderOwner::Client(ClientId::new(2))).await.unwrap(), None);
+}
+
+async fn an_id_is_stored_once(engine: TestEngine) {
+    let (database, pools) = fresh(engine).await;
+    let orders = SqlOrders(pools);
+    let order = order(1, 1_795_000_000_000_000);
+    orders.insert(&order).await.unwrap();
+    let error = orders.insert(&order).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Other(_)), "{error:?}");
+    assert_eq!(database.number("select count(*) from orders").await, 1);
+}
+
+async fn pages_follow_the_id(engine: TestEngine) {
+    let (_database, pools) = fresh(engine).await;
+    let orders = SqlOrders(pools);
+    let mut own = Vec::new();
+    for minute in 0..7 {
+        let (one, two) = (
+            order(1, 1_795_000_000_000_000 + minute * 1000),
+            order(2, 1_795_000_000_000_000 + minute * 1000),
+        );
+        orders.insert(&one).await.unwrap();
+        orders.insert(&two).await.unwrap();
+        own.push(one.id);
+    }
+    own.reverse();
+    let owner = OrderOwner::Client(ClientId::new(1));
+    let ids = |page: Vec<Order>| page.into_iter().map(|order| order.id).collect::<Vec<_>>();
+    assert_eq!(ids(orders.list(owner, None, 3).await.unwrap()), own[..3]);
+    assert_eq!(ids(orders.list(owner, Some(own[2]), 100).await.unwrap()), own[3..]);
+    assert_eq!(orders.list(owner, Some(own[6]), 100).await.unwrap(), []);
+    assert_eq!(orders.list(OrderOwner::Anyone, None, 100).await.unwrap().len(), 14);
+}
+
+async fn an_unreadable_snapshot_is_named(engine: TestEngine) {
+    let (database, pools) = fresh(engine).await;
+    let orders = SqlOrders(pools);
+    let order = order(1, 1_795_000_000_000_000);
+    orders.insert(&order).await.unwrap();
+    database.execute("update orders set snapshot = '{\"v\": 1}'").await;
+    let error = orders.find(order.id, OrderOwner::Anyone).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::Inconsistent { table: "orders", .. }), "{error:?}");
+    assert!(error.to_string().contains(&order.id.to_string()), "{error}");
+}
+
+async fn the_menu_is_what_is_sold(engine: TestEngine) {
+    let (database, pools) = fresh(engine).await;
+    database
+        .execute(
+            "insert into products (id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, \
+             image_desktop, source, retired_at, created_at, updated_at) values \
+             (9, 'Nine', 'C', 0, 't', 'm', 'b', 'd', 'file', null, 0, 0), (2, 'Gone', 'C', 1, null, null, null, null, 'file', 5, 0, 0), \
+             (1, 'One', 'C', 999999999, null, null, null, null, 'api', null, 0, 0)",
+        )
+        .await;
+    let products = SqlMenu(pools).products().await.unwrap();
+    assert_eq!(products.iter().map(|product| product.name.as_str()).collect::<Vec<_>>(), ["One", "Nine"]);
+    assert_eq!(products[0].price, Money::MAX_PRICE);
+    assert_eq!(products[1].image.as_ref().unwrap().tablet, "b");
+}
+
+async fn keys_are_those_that_can_be_used(engine: TestEngine) {
+    let (database, pools) = fresh(engine).await;
+    let pepper = domain::Pepper::new(b"p");
+    for key in ["good", "revoked", "retired"] {
+        crate::harness::insert_key(&database, key, &pepper, key, "read_orders", "77").await;
+    }
+    let by_client = |name: &str| format!("(select id from api_clients where name = '{name}')");
+    database
+        .execute(&format!(
+            "update api_keys set revoked_at = 1 where client_id = {}; update api_keys set retired_at = 1 where client_id = {}",
+            by_client("revoked"),
+            by_client("retired")
+        ))
+        .await;
+    let keys = SqlKeys(pools).keys().await.unwrap();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0].hash, pepper.hash("good"));
+    assert_eq!(keys[0].expires_at, Some(Timestamp::from_micros(77)));
+    assert_eq!(keys[0].scopes.to_string(), "read_orders");
+}
+
+async fn counters_and_schema(engine: TestEngine) {
+    let (database, pools) = fresh(engine).await;
+    let changes = SqlChanges(pools);
+    let before = changes.counters().await.unwrap();
+    database.execute("update change_counters set menu = menu + 1").await;
+    let after = changes.counters().await.unwrap();
+    assert_eq!((after.menu, after.api_keys), (before.menu + 1, before.api_keys));
+    let schema = changes.schema().await.unwrap();
+    assert_eq!((schema.applied.len(), schema.pending.len()), (2, 0));
+}
+
+async fn a_missing_table_is_not_an_outage(engine: TestEngine) {
+    let (database, pools) = fresh(engine).await;
+    database.execute("drop view order_lines; drop view order_summaries; drop table orders").await;
+    let error = SqlOrders(pools).insert(&order(1, 1_795_000_000_000_000)).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Other(_)), "{error:?}");
+}

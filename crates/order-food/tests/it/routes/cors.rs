@@ -1,0 +1,56 @@
+//! Pages of other origins.
+
+use reqwest::Method;
+use test_database::{TestEngine, on_both_engines};
+
+use crate::harness::TestServer;
+
+on_both_engines!(any_page_may_call_by_default, a_list_of_origins_is_kept_to);
+
+async fn any_page_may_call_by_default(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let preflight = server
+        .request(Method::OPTIONS, "/api/order")
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "POST")
+        .header(
+            "access-control-request-headers",
+            "api_key,content-type,idempotency-key,x-api-key,traceparent,x-request-id,if-none-match",
+        );
+    let answer = server.send(preflight).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert!(answer.header("access-control-allow-methods").contains("POST"));
+    let call = server.request(Method::GET, "/api/product").header("origin", "https://shop.example");
+    let answer = server.send(call).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    for name in [
+        "link",
+        "etag",
+        "retry-after",
+        "ratelimit",
+        "ratelimit-policy",
+        "idempotent-replayed",
+        "x-request-id",
+    ] {
+        assert!(answer.header("access-control-expose-headers").contains(name), "{name}");
+    }
+    // Errors can be read by the page too.
+    let refused = server.request(Method::GET, "/api/order").header("origin", "https://shop.example");
+    let answer = server.send(refused).await;
+    answer.is_error(401, "missing_api_key");
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+}
+
+async fn a_list_of_origins_is_kept_to(engine: TestEngine) {
+    let server = TestServer::start_with(engine, &["--cors-allowed-origins", "https://shop.example"]).await;
+    let call = |origin: &'static str| server.request(Method::GET, "/api/product").header("origin", origin);
+    let answer = server.send(call("https://shop.example")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://shop.example");
+    assert!(answer.header("vary").contains("Origin"));
+    let answer = server.send(call("https://evil.example")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    let preflight = call("https://evil.example").header("access-control-request-method", "POST");
+    let refused = server.send(preflight).await;
+    assert_eq!(refused.header("access-control-allow-origin"), "");
+}

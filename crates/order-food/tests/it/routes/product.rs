@@ -1,0 +1,79 @@
+//! `GET /api/product` and `GET /api/product/{productId}`
+
+use serde_json::json;
+use test_database::{TestEngine, on_both_engines};
+
+use crate::harness::TestServer;
+
+on_both_engines!(
+    the_menu_is_the_ten_products,
+    filters_narrow_the_menu,
+    one_product,
+    ids_that_are_none,
+    images_are_shown_where_there_are_some,
+);
+
+async fn the_menu_is_the_ten_products(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let answer = server.get("/api/product").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let menu = answer.json();
+    assert_eq!(menu.as_array().unwrap().len(), 10);
+    assert_eq!(menu[0], json!({"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"}));
+    let total: f64 = menu.as_array().unwrap().iter().map(|product| product["price"].as_f64().unwrap()).sum();
+    assert!((total - 116.40).abs() < 1e-9, "{total}");
+}
+
+async fn filters_narrow_the_menu(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let names = |answer: &crate::harness::Answer| -> Vec<String> {
+        answer.json().as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        names(&server.get("/api/product?category=pizza").await),
+        ["Margherita Pizza", "Pepperoni Pizza"]
+    );
+    assert_eq!(names(&server.get("/api/product?q=CHOC").await), ["Chocolate Pancakes"]);
+    assert_eq!(names(&server.get("/api/product?category=Salad&q=greek").await), ["Greek Salad"]);
+    assert_eq!(server.get("/api/product?category=Sushi").await.text, "[]");
+    assert_eq!(server.get("/api/product?unknown=1").await.json().as_array().unwrap().len(), 10);
+    server.get("/api/product?q=1&q=2").await.is_error(400, "bad_request");
+}
+
+async fn one_product(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let answer = server.get("/api/product/3").await;
+    assert_eq!(answer.text, r#"{"id":"3","name":"Blueberry Pancakes","price":9.99,"category":"Pancakes"}"#);
+    for id in ["11", "0", "-1", "9223372036854775807", "-9223372036854775808"] {
+        server.get(&format!("/api/product/{id}")).await.is_error(404, "not_found");
+    }
+}
+
+async fn ids_that_are_none(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for id in
+        ["007", "abc", "9223372036854775808", "+7", "1.0", "1e0", "-0", "%20", "1%20", "%00", "%F0%9F%8D%95"]
+    {
+        server.get(&format!("/api/product/{id}")).await.is_error(400, "invalid_id");
+    }
+}
+
+async fn images_are_shown_where_there_are_some(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    server
+        .database
+        .execute(
+            "update products set image_thumbnail = '/t.jpg', image_mobile = '/m.jpg', image_tablet = '/b.jpg', \
+             image_desktop = '/d.jpg', price_cents = 1250 where id = 1; update change_counters set menu = menu + 1",
+        )
+        .await;
+    let expected = r#"{"id":"1","name":"Chicken Waffle","price":12.50,"category":"Waffle","image":{"thumbnail":"/t.jpg","mobile":"/m.jpg","tablet":"/b.jpg","desktop":"/d.jpg"}}"#;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    while server.get("/api/product/1").await.text != expected {
+        assert!(std::time::Instant::now() < deadline, "the change never arrived");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let order = server.order(crate::harness::KEY, &[("1", 1)]).await;
+    assert_eq!(order["products"][0]["image"]["tablet"], "/b.jpg");
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs what the tests need, and runs all of them.
+set -euo pipefail
+
+if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+  cat <<'TEXT'
+Usage: ./scripts/test.sh
+
+Builds everything, starts a private PostgreSQL (scripts/with-postgres.sh, which installs it from the system's packages
+where it is missing), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
+
+Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
+TEXT
+  exit 0
+fi
+
+cd "$(dirname "$0")/.."
+command -v cargo >/dev/null || { echo "test.sh: cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+command -v cc >/dev/null || { echo "test.sh: a C compiler is missing (Debian: apt-get install build-essential)" >&2; exit 1; }
+
+phase() {
+  local name=$1 start=$SECONDS
+  shift
+  echo "==> $name"
+  "$@"
+  echo "==> $name: $((SECONDS - start)) s"
+}
+
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+
+phase "build, dev" cargo build --workspace --all-targets --locked
+phase "build, release" cargo build --workspace --release --locked
+# What starts real processes starts those that users run.
+export ORDER_FOOD_PROGRAMS=$target/release
+phase "tests" scripts/with-postgres.sh --no-fsync cargo test --workspace --locked

@@ -68,6 +68,11 @@ pub fn is_certainly_not_done(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a statement gave up waiting for a lock (55P03), or was chosen to end a deadlock (40P01).
+pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("55P03" | "40P01")))
+}
+
 fn is_fatal(error: &PgDatabaseError) -> bool {
     matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
 }

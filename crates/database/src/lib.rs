@@ -9,7 +9,7 @@ mod session;
 pub mod settings;
 mod url;
 
-pub use connect::{ConnectError, is_certainly_not_done, is_unavailable};
+pub use connect::{ConnectError, is_certainly_not_done, is_lock_timeout, is_unavailable};
 pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};
 pub use lock::{JobLock, LockError};
 pub use pools::{PooledConnection, Pools};

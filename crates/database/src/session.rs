@@ -56,6 +56,22 @@ impl Session {
         }
     }
 
+    /// Connects as `application`, in one attempt.
+    pub async fn connect_once(url: &DatabaseUrl, application: &str) -> Result<Connection, sqlx::Error> {
+        let attempt = timeout(Self::ATTEMPT_TIMEOUT, async {
+            Ok(match &url.0 {
+                Engine::Sqlite(file) => {
+                    Engine::Sqlite(SqliteConnection::connect_with(&DatabaseUrl::sqlite_options(file)).await?)
+                }
+                Engine::Postgres(options) => {
+                    let options = DatabaseUrl::postgres_options(options, application);
+                    Engine::Postgres(PgConnection::connect_with(&options).await?)
+                }
+            })
+        });
+        attempt.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
     async fn connect(url: &DatabaseUrl, application: &str) -> Result<Self, sqlx::Error> {
         match &url.0 {
             Engine::Sqlite(file) => {

@@ -3,16 +3,20 @@
 
 pub mod api_key;
 pub mod coupon;
+pub mod idempotency;
 pub mod money;
 pub mod order;
+pub mod pricing;
 pub mod product;
 pub mod promotion;
 pub mod time;
 
 pub use api_key::{ApiKeyHash, ClientId, Pepper, Scope, Scopes};
 pub use coupon::CouponCode;
+pub use idempotency::IdempotencyKey;
 pub use money::Money;
 pub use order::{Order, OrderId, OrderItem, OrderLine, OrderSnapshot, Quantity};
+pub use pricing::{PromotionRefused, price};
 pub use product::{Product, ProductId, ProductImage};
 pub use promotion::{Promotion, PromotionKind};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -17,11 +17,13 @@ use telemetry::{StopSignal, StopSignals};
 
 use crate::config::Config;
 use crate::handler::json::product_json;
+use crate::handler::order::answer::order_json;
 use crate::middleware::in_flight::InFlight;
 use crate::middleware::{cors, request};
-use crate::repository::{SqlChanges, SqlKeys, SqlMenu, SqlOrders};
+use crate::repository::writer::OrderWriter;
+use crate::repository::{SqlChanges, SqlKeys, SqlMenu, SqlOrders, SqlPromotions};
 use crate::router;
-use crate::service::{Follower, Keys, Menu, Ordering, Readiness};
+use crate::service::{Follower, Housekeeping, Keys, Menu, Ordering, Promotions, Readiness};
 
 /// The API does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,8 @@ pub struct AppState {
     pub in_flight: InFlight,
     /// The database's kind.
     pub engine: &'static str,
+    /// Whether requests may ask for faults.
+    pub with_fault_injection: bool,
 }
 
 /// A server that listens already; it answers once [`BoundServer::run`] is awaited.
@@ -69,6 +73,7 @@ pub struct BoundServer {
     address: SocketAddr,
     state: Data<AppState>,
     follower: Follower,
+    housekeeping: Housekeeping,
     pools: Pools,
     config: Config,
 }
@@ -89,6 +94,8 @@ impl BoundServer {
     const FIRST_LOOK: Duration = Duration::from_secs(1);
     /// Longer than the keep-alive of proxies (nginx: 60 s), so that they are the ones to close.
     const KEEP_ALIVE: Duration = Duration::from_secs(75);
+    /// Commits under way at the same time: while one is being made durable the next is prepared.
+    const WRITERS: usize = 2;
     /// How long a client may take to send its headers.
     const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -102,21 +109,27 @@ impl BoundServer {
             Arc::new(Keys::new(Arc::new(SqlKeys(pools.clone())), config.pepper.clone(), clock.clone()));
         let readiness = Arc::new(Readiness::new(menu.clone(), keys.clone()));
         let changes = Arc::new(SqlChanges(pools.clone()));
-        let follower = Follower::new(changes, menu.clone(), keys.clone(), readiness.clone());
+        let promotions = Arc::new(Promotions::new(Arc::new(SqlPromotions(pools.clone()))));
+        let follower =
+            Follower::new(changes, menu.clone(), keys.clone(), promotions.clone(), readiness.clone());
+        let writer = OrderWriter::start(&config.database_url, Self::WRITERS);
+        let orders = Arc::new(SqlOrders { pools: pools.clone(), writer });
+        let housekeeping = Housekeeping::new(orders.clone(), keys.clone(), clock.clone());
         let state = Data::new(AppState {
-            ordering: Ordering::new(menu.clone(), Arc::new(SqlOrders(pools.clone())), clock),
+            ordering: Ordering::new(menu.clone(), promotions, orders, clock, order_json),
             menu,
             keys,
             readiness,
             in_flight: InFlight::default(),
             engine: config.database_url.engine(),
+            with_fault_injection: config.lifecycle.enable_fault_injection,
         });
         // Before the database is touched: a second start in the same place fails without having done anything.
         let (server, address) = bind(requested, &state, &config)?;
         if config.database_url.sqlite_file().is_some() {
             prepare_embedded(&config).await?;
         }
-        let mut bound = Self { server, address, state, follower, pools, config };
+        let mut bound = Self { server, address, state, follower, housekeeping, pools, config };
         let _ = tokio::time::timeout(Self::FIRST_LOOK, bound.follower.follow()).await;
         Ok(bound)
     }
@@ -133,10 +146,11 @@ impl BoundServer {
 
     /// Serves until a signal, then stops in order: unready, serve on for the delay, answer what is under way, end.
     pub async fn run(self, mut signals: StopSignals) -> Stopped {
-        let Self { server, state, follower, pools, config, .. } = self;
+        let Self { server, state, follower, housekeeping, pools, config, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let following = tokio::spawn(follower.run());
+        let keeping = tokio::spawn(housekeeping.run());
 
         let signal = signals.next().await;
         tracing::info!(?signal, "stopping");
@@ -159,6 +173,7 @@ impl BoundServer {
             signal = signals.next() => Stopped::AtOnce(signal),
         };
         following.abort();
+        keeping.abort();
         serving.abort();
         if stopped == Stopped::Drained {
             let _ = tokio::time::timeout(Duration::from_secs(1), pools.close()).await;

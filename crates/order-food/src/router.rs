@@ -8,6 +8,7 @@ use crate::handler::error::ApiError;
 use crate::handler::{fault, health, order, product, welcome};
 
 const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "OPTIONS, POST";
 const GET_POST: &str = "GET, HEAD, OPTIONS, POST";
 
 /// Adds every route. `/panic` only on demand.
@@ -20,6 +21,7 @@ pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
                 .route(web::post().to(order::place::place))
                 .route(get().to(order::list::list)),
         )
+        .service(resource("/api/order/quote", POST).route(web::post().to(order::quote::quote)))
         .service(resource("/api/order/{orderId}", GET).route(get().to(order::get::get)))
         .service(resource("/livez", GET).route(get().to(health::live::get)))
         .service(resource("/readyz", GET).route(get().to(health::ready::get)))

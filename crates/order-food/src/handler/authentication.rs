@@ -4,8 +4,11 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpMessage, HttpRequest};
 use domain::Scope;
 
-use super::error::{ApiError, Reason};
+use super::error::ApiError;
+use super::reason::Reason;
 use crate::service::{Caller, Keys};
+
+const HEADERS: [&str; 2] = ["api_key", "x-api-key"];
 
 /// The caller's key must be good for `scope`. The caller is noted for the log.
 pub fn authenticate(request: &HttpRequest, keys: &Keys, scope: Scope) -> Result<Caller, ApiError> {
@@ -15,13 +18,15 @@ pub fn authenticate(request: &HttpRequest, keys: &Keys, scope: Scope) -> Result<
     Ok(caller)
 }
 
+/// Whether the request carries a key, good or not.
+pub fn carries_key(headers: &HeaderMap) -> bool {
+    HEADERS.into_iter().flat_map(|name| headers.get_all(name)).any(|key| !key.is_empty())
+}
+
 /// `api_key` is the name in the public API that this one follows; proxies that drop names with underscores leave
 /// `X-API-Key`.
 fn presented_key(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let mut keys = ["api_key", "x-api-key"]
-        .into_iter()
-        .flat_map(|name| headers.get_all(name))
-        .filter(|key| !key.is_empty());
+    let mut keys = HEADERS.into_iter().flat_map(|name| headers.get_all(name)).filter(|key| !key.is_empty());
     let key = keys.next().ok_or_else(ApiError::missing_api_key)?;
     if keys.any(|other| other != key) {
         return Err(ApiError::new(Reason::BadRequest, "the request carries two different API keys"));

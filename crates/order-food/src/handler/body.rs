@@ -5,7 +5,8 @@ use actix_web::http::header;
 use actix_web::web::{BytesMut, Payload};
 use futures_util::StreamExt;
 
-use super::error::{ApiError, Reason};
+use super::error::ApiError;
+use super::reason::Reason;
 
 /// The largest body there is a use for: 100 lines are 5 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;

@@ -6,88 +6,12 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use domain::Scope;
+use domain::{PromotionRefused, Scope};
 use serde::Serialize;
 
-use crate::repository::RepositoryError;
+use super::reason::Reason;
+use crate::repository::{LimitKind, RepositoryError};
 use crate::service::{KeyRefused, OrderRefused};
-
-/// Why a request was refused: a closed list for programs, stable across releases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// 400: something about the request that none of the others names.
-    BadRequest,
-    /// 400: the body is not JSON.
-    InvalidJson,
-    /// 400: an id in the path is not one.
-    InvalidId,
-    /// 400: the body or the query has the wrong shape; `errors` tells where.
-    ValidationFailed,
-    /// 401: no key was sent.
-    MissingApiKey,
-    /// 403: the key is unknown, expired or revoked.
-    InvalidApiKey,
-    /// 403: the key does not allow this.
-    InsufficientScope,
-    /// 404: there is no such path, product or order.
-    NotFound,
-    /// 405: the path has other methods; `Allow` lists them.
-    MethodNotAllowed,
-    /// 413: the body is too large.
-    PayloadTooLarge,
-    /// 415: the body is not declared as JSON.
-    UnsupportedMediaType,
-    /// 422: a product is not on the menu.
-    UnknownProduct,
-    /// 422: there is no such code.
-    CouponUnknown,
-    /// 422: the code cannot be one.
-    CouponMalformed,
-    /// 503: the database is away; nothing was stored.
-    DatabaseUnavailable,
-    /// 503: the database went away while storing; the order is stored or not.
-    OutcomeUnknown,
-    /// 503: this process does not have its data yet.
-    Overloaded,
-    /// 500: a fault of this program.
-    Internal,
-}
-
-impl Reason {
-    const fn status(self) -> StatusCode {
-        match self {
-            Self::BadRequest | Self::InvalidJson | Self::InvalidId | Self::ValidationFailed => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::MissingApiKey => StatusCode::UNAUTHORIZED,
-            Self::InvalidApiKey | Self::InsufficientScope => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::UnknownProduct | Self::CouponUnknown | Self::CouponMalformed => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            Self::DatabaseUnavailable | Self::OutcomeUnknown | Self::Overloaded => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// The reason for a status that the framework chose.
-    const fn of_status(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::NotFound,
-            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
-            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
-            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
-            _ => Self::BadRequest,
-        }
-    }
-}
 
 /// One thing wrong in a body (a JSON pointer, RFC 6901) or in the query (`?name`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -230,7 +154,17 @@ impl From<RepositoryError> for ApiError {
                 let message = "the order may or may not have been stored; look it up before ordering again";
                 Self::new(Reason::OutcomeUnknown, message).retry_after(RETRY_PAUSE)
             }
-            RepositoryError::Inconsistent { .. } | RepositoryError::Other(_) => return Self::internal(error),
+            RepositoryError::QueueFull => {
+                return Self::new(Reason::Overloaded, "the server has too much to do; try again")
+                    .retry_after(RETRY_PAUSE);
+            }
+            RepositoryError::KeyInProgress => {
+                let message = "the first request with this idempotency key is still under way; ask again";
+                return Self::new(Reason::IdempotencyInProgress, message).retry_after(RETRY_PAUSE);
+            }
+            RepositoryError::Refused | RepositoryError::Inconsistent { .. } | RepositoryError::Other(_) => {
+                return Self::internal(error);
+            }
         };
         Self { cause: Some(error.into()), ..answer }
     }
@@ -249,6 +183,28 @@ impl From<OrderRefused> for ApiError {
                 Self { errors: errors.collect(), ..Self::new(Reason::UnknownProduct, message) }
             }
             OrderRefused::UnknownCoupon => Self::coupon(Reason::CouponUnknown, "the coupon code is unknown"),
+            OrderRefused::Promotion(refused) => {
+                let reason = match refused {
+                    PromotionRefused::NotStarted => Reason::CouponNotStarted,
+                    PromotionRefused::Expired => Reason::CouponExpired,
+                    PromotionRefused::TooFewItems(_) | PromotionRefused::SubtotalTooLow(_) => {
+                        Reason::CouponMinimumNotMet
+                    }
+                };
+                Self::coupon(reason, &format!("the coupon code {refused}"))
+            }
+            OrderRefused::LimitReached(LimitKind::Total) => {
+                Self::coupon(Reason::CouponLimitReached, "the coupon code was used as often as it may be")
+            }
+            OrderRefused::LimitReached(LimitKind::PerClient) => {
+                let message = "the coupon code was used as often as each client may use it";
+                Self::coupon(Reason::CouponClientLimitReached, message)
+            }
+            OrderRefused::KeyReused => {
+                let message =
+                    "the idempotency key was used for another request; use a new key for a new order";
+                Self::new(Reason::IdempotencyKeyReused, message)
+            }
             OrderRefused::Repository(error) => error.into(),
         }
     }

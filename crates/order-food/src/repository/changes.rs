@@ -25,7 +25,7 @@ impl ChangeRepository for SqlChanges {
     }
 
     async fn counters(&self) -> Result<ChangeCounters, RepositoryError> {
-        const SQL: &str = "select menu, api_keys from change_counters";
+        const SQL: &str = "select menu, api_keys, promotions, coupons from change_counters";
         reading(async {
             Ok(on_engine!(self.0.reader().await?, mut connection => {
                 sqlx::query_as(SQL).fetch_one(&mut *connection).await?

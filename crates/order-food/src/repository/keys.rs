@@ -1,7 +1,7 @@
 //! API keys.
 
 use async_trait::async_trait;
-use database::{Pools, on_engine};
+use database::{Pools, Statement, on_engine};
 use domain::{ApiKeyHash, ClientId, Timestamp};
 
 use super::{KeyRepository, RepositoryError, StoredKey, reading};
@@ -31,6 +31,7 @@ impl TryFrom<Row> for StoredKey {
         };
         let hash = row.key_hash.try_into().map_err(|_| inconsistent("no SHA-256"))?;
         Ok(Self {
+            id,
             hash: ApiKeyHash::from_bytes(hash),
             pepper_fingerprint: row.pepper_fingerprint,
             client_id: ClientId::new(row.client_id),
@@ -50,6 +51,29 @@ impl KeyRepository for SqlKeys {
                 sqlx::query_as(SQL).fetch_all(&mut *connection).await?
             });
             rows.into_iter().map(StoredKey::try_from).collect()
+        })
+        .await
+    }
+
+    async fn note_use(&self, uses: &[(i64, Timestamp)]) -> Result<(), RepositoryError> {
+        const SQL: Statement = Statement {
+            postgres: "update api_keys k set last_used_at = u.at from (select (value ->> 0)::bigint as id, \
+                       (value ->> 1)::bigint as at from jsonb_array_elements($1::jsonb)) u \
+                       where k.id = u.id and (k.last_used_at is null or k.last_used_at < u.at)",
+            sqlite: "update api_keys set last_used_at = u.at from (select value ->> 0 as id, value ->> 1 as at \
+                     from json_each($1)) u where api_keys.id = u.id \
+                     and (api_keys.last_used_at is null or api_keys.last_used_at < u.at)",
+        };
+        let uses: Vec<_> = uses.iter().map(|(id, moment)| [*id, moment.micros()]).collect();
+        let uses = serde_json::to_string(&uses)
+            .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
+        reading(async {
+            let mut connection = self.0.writer().await?;
+            let sql = SQL.on(&connection);
+            on_engine!(&mut connection, connection => {
+                sqlx::query(sql).bind(&uses).execute(&mut **connection).await.map(drop)
+            })?;
+            Ok(())
         })
         .await
     }

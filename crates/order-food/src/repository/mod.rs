@@ -5,18 +5,26 @@ mod changes;
 mod keys;
 mod menu;
 mod orders;
+mod promotions;
+pub mod writer;
 
 use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use database_migration::SchemaState;
-use domain::{ApiKeyHash, ClientId, Order, OrderId, Product, Scopes, Timestamp};
+use domain::{
+    ApiKeyHash, ClientId, CouponCode, IdempotencyKey, Money, Order, OrderId, Product, Promotion, Scopes,
+    Timestamp,
+};
+use uuid::Uuid;
 
 pub use changes::SqlChanges;
 pub use keys::SqlKeys;
 pub use menu::SqlMenu;
 pub use orders::SqlOrders;
+pub use promotions::SqlPromotions;
 
 /// Which error type lives where: repositories return this one, which says what a failure means and keeps the driver's
 /// error for the log; services return theirs, which say what it means to the business; handlers turn those into
@@ -29,6 +37,15 @@ pub enum RepositoryError {
     /// The database went away while a write was under way: it is stored or not.
     #[error("the outcome of a write is unknown")]
     OutcomeUnknown(#[source] Option<sqlx::Error>),
+    /// So many orders wait already that this one would not be served in time. It was not stored.
+    #[error("the queue of the order writer is full")]
+    QueueFull,
+    /// Another order with the same idempotency key is under way, and stayed so. This one was not stored.
+    #[error("another order with the same idempotency key is under way")]
+    KeyInProgress,
+    /// The database refused this one order; the writer has logged why. It was not stored.
+    #[error("the database refused an order")]
+    Refused,
     /// A row says what no program of ours would write.
     #[error("{table} holds a row that cannot be read ({what})")]
     Inconsistent {
@@ -70,6 +87,8 @@ pub trait MenuRepository: Send + Sync {
 /// One usable API key.
 #[derive(Debug, Clone)]
 pub struct StoredKey {
+    /// Its number.
+    pub id: i64,
     /// What the key hashes to.
     pub hash: ApiKeyHash,
     /// Under which pepper.
@@ -87,6 +106,130 @@ pub struct StoredKey {
 pub trait KeyRepository: Send + Sync {
     /// Every key that is neither revoked nor retired.
     async fn keys(&self) -> Result<Vec<StoredKey>, RepositoryError>;
+    /// Notes when keys, by their number, were last used.
+    async fn note_use(&self, uses: &[(i64, Timestamp)]) -> Result<(), RepositoryError>;
+}
+
+/// Promotions and the codes of the coupon files.
+#[async_trait]
+pub trait PromotionRepository: Send + Sync {
+    /// Every promotion that is not retired, inactive ones too.
+    async fn promotions(&self) -> Result<Vec<Promotion>, RepositoryError>;
+    /// Every code of the published set.
+    async fn corpus(&self) -> Result<Vec<String>, RepositoryError>;
+    /// How often counters were used; those that never were are left out.
+    async fn used(&self, counters: &[&str]) -> Result<Vec<(String, i64)>, RepositoryError>;
+}
+
+/// An order to be stored, with everything that is decided in the same transaction.
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    /// The order; its id is fixed, whatever has to be tried again.
+    pub order: Order,
+    /// Its snapshot as it is stored.
+    pub snapshot_json: String,
+    /// The key it was sent with.
+    pub idempotency: Option<KeyClaim>,
+    /// The promotion it uses.
+    pub redemption: Option<Redemption>,
+}
+
+impl NewOrder {
+    /// Whether there is nothing to store but the order.
+    pub const fn is_plain(&self) -> bool {
+        self.idempotency.is_none() && self.redemption.is_none()
+    }
+
+    /// Whether storing it may have to wait for another transaction.
+    pub fn takes_locks(&self) -> bool {
+        self.idempotency.is_some()
+            || self.redemption.as_ref().is_some_and(|redemption| !redemption.limits.is_empty())
+    }
+
+    /// About how many bytes go to the database.
+    pub fn size_bytes(&self) -> usize {
+        const REST: usize = 128;
+        REST + self.snapshot_json.len() + self.idempotency.as_ref().map_or(0, |claim| claim.response.len())
+    }
+}
+
+/// An idempotency key on an order.
+#[derive(Debug, Clone)]
+pub struct KeyClaim {
+    /// The key.
+    pub key: IdempotencyKey,
+    /// Hash of the request as parsed: the same key with another request is refused.
+    pub request_hash: [u8; 32],
+    /// What this order is going to be answered with, and every repetition of it.
+    pub response: Bytes,
+}
+
+/// The use of a promotion by an order.
+#[derive(Debug, Clone)]
+pub struct Redemption {
+    /// Which promotion.
+    pub code: CouponCode,
+    /// What it takes off.
+    pub discount: Money,
+    /// The limits that it counts against.
+    pub limits: Vec<UseLimit>,
+}
+
+/// A named counter that may only go so high.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseLimit {
+    /// The counter's name.
+    pub counter: String,
+    /// The highest count.
+    pub most: i64,
+    /// What it limits.
+    pub kind: LimitKind,
+}
+
+/// What a limit limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// All uses of a promotion.
+    Total,
+    /// One client's uses of it.
+    PerClient,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderPlacement {
+    /// It is stored, durably.
+    Stored,
+    /// The same request was answered before, with these bytes.
+    Replayed(Bytes),
+    /// The key was used for another request.
+    KeyReused,
+    /// The promotion may not be used any more.
+    LimitReached(LimitKind),
+}
+
+/// What was answered to an order with an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredAnswer {
+    /// Hash of the request.
+    pub request_hash: Vec<u8>,
+    /// The order that has the key.
+    pub order_id: Uuid,
+    /// The bytes.
+    pub response: Vec<u8>,
+}
+
+impl StoredAnswer {
+    /// What it means for an order `id` with the same key.
+    pub fn meets(&self, id: Uuid, request_hash: &[u8; 32]) -> OrderPlacement {
+        if self.order_id == id {
+            OrderPlacement::Stored
+        } else if self.request_hash == request_hash {
+            OrderPlacement::Replayed(self.response.clone().into())
+        } else {
+            OrderPlacement::KeyReused
+        }
+    }
 }
 
 /// Whose orders.
@@ -101,8 +244,17 @@ pub enum OrderOwner {
 /// Orders.
 #[async_trait]
 pub trait OrderRepository: Send + Sync {
-    /// Stores a new order. `Ok` means that it is durable.
-    async fn insert(&self, order: &Order) -> Result<(), RepositoryError>;
+    /// Stores a new order with its key and redemption, all or nothing. [`OrderPlacement::Stored`] means that it is
+    /// durable.
+    async fn place(&self, order: NewOrder) -> Result<OrderPlacement, RepositoryError>;
+    /// What was answered to the order that was placed with that key, if one was.
+    async fn answer(
+        &self,
+        client_id: ClientId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<StoredAnswer>, RepositoryError>;
+    /// Forgets at most `limit` keys from before `before`, and says how many it were.
+    async fn prune_keys(&self, before: Timestamp, limit: u32) -> Result<u64, RepositoryError>;
     /// The order with that id, if it is the owner's.
     async fn find(&self, id: OrderId, owner: OrderOwner) -> Result<Option<Order>, RepositoryError>;
     /// At most `limit` orders of the owner, newest first, older than `before`.
@@ -121,6 +273,10 @@ pub struct ChangeCounters {
     pub menu: i64,
     /// Clients and keys.
     pub api_keys: i64,
+    /// Promotions.
+    pub promotions: i64,
+    /// Codes of the coupon files.
+    pub coupons: i64,
 }
 
 /// What a process that keeps data in memory polls.

@@ -2,14 +2,20 @@
 
 use async_trait::async_trait;
 use database::{Pools, Statement, on_engine};
-use domain::{ClientId, Order, OrderId, Timestamp};
+use domain::{ClientId, IdempotencyKey, Order, OrderId, Timestamp};
 use uuid::Uuid;
 
-use super::{OrderOwner, OrderRepository, RepositoryError, STATEMENT_DEADLINE, reading};
+use super::writer::OrderWriter;
+use super::{NewOrder, OrderOwner, OrderPlacement, OrderRepository, RepositoryError, StoredAnswer, reading};
 
 /// Orders in SQL.
-#[derive(Debug, Clone)]
-pub struct SqlOrders(pub Pools);
+#[derive(Clone)]
+pub struct SqlOrders {
+    /// For reading.
+    pub pools: Pools,
+    /// For writing.
+    pub writer: OrderWriter,
+}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -37,11 +43,13 @@ impl TryFrom<Row> for Order {
     }
 }
 
-const INSERT: Statement = Statement {
-    postgres: "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
-               values ($1, $2, $3, 1, $4, $4, $5::json)",
-    sqlite: "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
-             values ($1, $2, $3, 1, $4, $4, $5)",
+const ANSWER: &str =
+    "select request_hash, order_id, response from idempotency_keys where client_id = $1 and key = $2";
+const PRUNE: Statement = Statement {
+    postgres: "delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < $1 \
+               order by created_at limit $2 for update skip locked)",
+    sqlite: "delete from idempotency_keys where rowid in (select rowid from idempotency_keys where created_at < $1 \
+             order by created_at limit $2)",
 };
 const FIND: Statement = Statement {
     postgres: "select id, client_id, status, created_at, snapshot::text from orders \
@@ -73,32 +81,39 @@ impl OrderOwner {
 
 #[async_trait]
 impl OrderRepository for SqlOrders {
-    async fn insert(&self, order: &Order) -> Result<(), RepositoryError> {
-        let snapshot = serde_json::to_string(&order.snapshot)
-            .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
-        let mut connection = self.0.writer().await?;
-        let sql = INSERT.on(&connection);
-        let stored = on_engine!(&mut connection, connection => {
-            let statement = sqlx::query(sql)
-                .bind(order.id.uuid())
-                .bind(order.client_id.get())
-                .bind(&order.status)
-                .bind(order.created_at.micros())
-                .bind(&snapshot)
-                .execute(&mut **connection);
-            tokio::time::timeout(STATEMENT_DEADLINE, statement).await.map(|outcome| outcome.map(drop))
-        });
-        match stored {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if database::is_certainly_not_done(&error) => Err(error.into()),
-            Ok(Err(error)) => Err(RepositoryError::OutcomeUnknown(Some(error))),
-            Err(_) => Err(RepositoryError::OutcomeUnknown(None)),
-        }
+    async fn place(&self, order: NewOrder) -> Result<OrderPlacement, RepositoryError> {
+        self.writer.place(order).await
+    }
+
+    async fn answer(
+        &self,
+        client_id: ClientId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<StoredAnswer>, RepositoryError> {
+        reading(async {
+            Ok(on_engine!(self.pools.reader().await?, mut connection => {
+                let query = sqlx::query_as(ANSWER).bind(client_id.get()).bind(key.as_str());
+                query.fetch_optional(&mut *connection).await?
+            }))
+        })
+        .await
+    }
+
+    async fn prune_keys(&self, before: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+        reading(async {
+            let mut connection = self.pools.writer().await?;
+            let sql = PRUNE.on(&connection);
+            Ok(on_engine!(&mut connection, connection => {
+                let query = sqlx::query(sql).bind(before.micros()).bind(i64::from(limit));
+                query.execute(&mut **connection).await?.rows_affected()
+            }))
+        })
+        .await
     }
 
     async fn find(&self, id: OrderId, owner: OrderOwner) -> Result<Option<Order>, RepositoryError> {
         reading(async {
-            let mut connection = self.0.reader().await?;
+            let mut connection = self.pools.reader().await?;
             let sql = FIND.on(&connection);
             let row: Option<Row> = on_engine!(&mut connection, connection => {
                 sqlx::query_as(sql).bind(id.uuid()).bind(owner.client_id()).fetch_optional(&mut **connection).await?
@@ -115,7 +130,7 @@ impl OrderRepository for SqlOrders {
         limit: u32,
     ) -> Result<Vec<Order>, RepositoryError> {
         reading(async {
-            let mut connection = self.0.reader().await?;
+            let mut connection = self.pools.reader().await?;
             let sql = match owner {
                 OrderOwner::Client(_) => LIST_OWN.on(&connection),
                 OrderOwner::Anyone => LIST_ALL.on(&connection),

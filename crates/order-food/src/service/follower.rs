@@ -7,13 +7,14 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::repository::{ChangeCounters, ChangeRepository, RepositoryError};
 use crate::service::readiness::Schema;
-use crate::service::{Keys, Menu, Readiness};
+use crate::service::{Keys, Menu, Promotions, Readiness};
 
 /// Polls the change counters, one row, and reloads what changed.
 pub struct Follower {
     changes: Arc<dyn ChangeRepository>,
     menu: Arc<Menu>,
     keys: Arc<Keys>,
+    promotions: Arc<Promotions>,
     readiness: Arc<Readiness>,
     seen: Option<ChangeCounters>,
 }
@@ -27,9 +28,10 @@ impl Follower {
         changes: Arc<dyn ChangeRepository>,
         menu: Arc<Menu>,
         keys: Arc<Keys>,
+        promotions: Arc<Promotions>,
         readiness: Arc<Readiness>,
     ) -> Self {
-        Self { changes, menu, keys, readiness, seen: None }
+        Self { changes, menu, keys, promotions, readiness, seen: None }
     }
 
     /// Follows until dropped.
@@ -83,6 +85,12 @@ impl Follower {
         }
         if self.seen.is_none_or(|seen| seen.api_keys != counters.api_keys) {
             self.keys.reload().await?;
+        }
+        if self.seen.is_none_or(|seen| seen.promotions != counters.promotions) {
+            self.promotions.reload().await?;
+        }
+        if self.seen.is_none_or(|seen| seen.coupons != counters.coupons) {
+            self.promotions.reload_corpus().await?;
         }
         self.seen = Some(counters);
         Ok(())

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use domain::{ApiKeyHash, ClientId, Clock, Pepper, Scope, Scopes};
+use domain::{ApiKeyHash, ClientId, Clock, Pepper, Scope, Scopes, Timestamp};
 
 use crate::repository::{KeyRepository, OrderOwner, RepositoryError, StoredKey};
 
@@ -35,9 +36,15 @@ pub enum KeyRefused {
     MissingScope(Scope),
 }
 
+/// A key, and when it was last used by requests to this process; 0 is never, or written down already.
+struct Entry {
+    stored: StoredKey,
+    used_at_micros: AtomicI64,
+}
+
 /// All usable keys at one moment.
 struct KeyRing {
-    keys: HashMap<ApiKeyHash, StoredKey>,
+    entries: HashMap<ApiKeyHash, Entry>,
     is_other_pepper: bool,
 }
 
@@ -59,14 +66,16 @@ impl Keys {
     pub fn authenticate(&self, key: &str, scope: Scope) -> Result<Caller, KeyRefused> {
         let ring = self.ring.load();
         let ring = ring.as_ref().ok_or(KeyRefused::NotReady)?;
-        let stored = ring.keys.get(&self.pepper.hash(key)).ok_or(KeyRefused::Invalid)?;
-        if stored.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
+        let entry = ring.entries.get(&self.pepper.hash(key)).ok_or(KeyRefused::Invalid)?;
+        let now = self.clock.now();
+        if entry.stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
             return Err(KeyRefused::Invalid);
         }
-        if !stored.scopes.allow(scope) {
+        entry.used_at_micros.store(now.micros(), Ordering::Relaxed);
+        if !entry.stored.scopes.allow(scope) {
             return Err(KeyRefused::MissingScope(scope));
         }
-        Ok(Caller { client_id: stored.client_id, scopes: stored.scopes })
+        Ok(Caller { client_id: entry.stored.client_id, scopes: entry.stored.scopes })
     }
 
     /// Reads all keys again and puts them in place at once.
@@ -74,19 +83,35 @@ impl Keys {
         let stored = self.repository.keys().await?;
         let fingerprint = self.pepper.fingerprint();
         let total = stored.len();
-        let keys: HashMap<_, _> = stored
+        let before = self.ring.load();
+        let used_before = |hash: &ApiKeyHash| {
+            let entry = before.as_ref().and_then(|ring| ring.entries.get(hash));
+            AtomicI64::new(entry.map_or(0, |entry| entry.used_at_micros.load(Ordering::Relaxed)))
+        };
+        let entries: HashMap<_, _> = stored
             .into_iter()
             .filter(|key| key.pepper_fingerprint == fingerprint)
-            .map(|key| (key.hash, key))
+            .map(|stored| (stored.hash, Entry { used_at_micros: used_before(&stored.hash), stored }))
             .collect();
-        let foreign = total - keys.len();
+        let foreign = total - entries.len();
         if foreign > 0 {
             tracing::warn!(keys = foreign, "keys hashed under another API_KEY_PEPPER cannot be used");
         }
-        tracing::info!(keys = keys.len(), "the API keys were read");
-        let is_other_pepper = keys.is_empty() && foreign > 0;
-        self.ring.store(Some(Arc::new(KeyRing { keys, is_other_pepper })));
+        tracing::info!(keys = entries.len(), "the API keys were read");
+        let is_other_pepper = entries.is_empty() && foreign > 0;
+        self.ring.store(Some(Arc::new(KeyRing { entries, is_other_pepper })));
         Ok(())
+    }
+
+    /// Stores when keys were last used, of those that were since the last time.
+    pub async fn write_down_use(&self) -> Result<(), RepositoryError> {
+        let Some(ring) = self.ring.load_full() else { return Ok(()) };
+        let take = |entry: &Entry| match entry.used_at_micros.swap(0, Ordering::Relaxed) {
+            0 => None,
+            micros => Some((entry.stored.id, Timestamp::from_micros(micros))),
+        };
+        let uses: Vec<_> = ring.entries.values().filter_map(take).collect();
+        if uses.is_empty() { Ok(()) } else { self.repository.note_use(&uses).await }
     }
 
     /// Whether keys were ever loaded.

@@ -1,10 +1,19 @@
-//! Placing and finding orders.
+//! Pricing carts, placing and finding orders.
 
 use std::sync::Arc;
 
-use domain::{Clock, CouponCode, Order, OrderId, OrderItem, OrderLine, OrderSnapshot};
+use bytes::Bytes;
+use domain::{
+    ClientId, Clock, CouponCode, IdempotencyKey, Order, OrderId, OrderItem, OrderLine, OrderSnapshot,
+    Promotion, PromotionRefused, Timestamp, price,
+};
+use sha2::{Digest, Sha256};
 
-use crate::repository::{OrderOwner, OrderRepository, RepositoryError};
+use crate::repository::{
+    KeyClaim, LimitKind, NewOrder, OrderOwner, OrderPlacement, OrderRepository, Redemption, RepositoryError,
+    StoredAnswer,
+};
+use crate::service::promotions::{Coupon, Promotions, limits};
 use crate::service::{Caller, Menu};
 
 /// What a client wants to order.
@@ -19,7 +28,7 @@ pub struct Cart {
 /// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderRefused {
-    /// The menu has not been loaded yet.
+    /// The menu or the promotions have not been loaded yet.
     #[error("the menu has not been loaded yet")]
     NotReady,
     /// Products that are not on the menu, by the position of their line.
@@ -28,33 +37,122 @@ pub enum OrderRefused {
     /// There is no such code.
     #[error("the coupon code is unknown")]
     UnknownCoupon,
+    /// The promotion does not apply.
+    #[error("the coupon code {0}")]
+    Promotion(#[from] PromotionRefused),
+    /// The promotion was used as often as it may be.
+    #[error("the coupon code is used up")]
+    LimitReached(LimitKind),
+    /// The idempotency key was used for another order.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// The database failed.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
 
+/// What is answered to an order that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedOrder {
+    /// The order as clients see it.
+    pub body: Bytes,
+    /// Whether it was taken earlier, with the same idempotency key.
+    pub is_replay: bool,
+}
+
+/// A cart with its prices.
+struct Priced {
+    snapshot: OrderSnapshot,
+    promotion: Option<Arc<Promotion>>,
+}
+
 /// Takes orders.
 pub struct Ordering {
     menu: Arc<Menu>,
+    promotions: Arc<Promotions>,
     orders: Arc<dyn OrderRepository>,
     clock: Arc<dyn Clock>,
+    to_json: fn(&Order) -> Vec<u8>,
 }
 
 impl Ordering {
-    /// Takes orders for what is on `menu`.
-    pub fn new(menu: Arc<Menu>, orders: Arc<dyn OrderRepository>, clock: Arc<dyn Clock>) -> Self {
-        Self { menu, orders, clock }
+    /// Takes orders for what is on `menu`; `to_json` writes one as clients see it.
+    pub fn new(
+        menu: Arc<Menu>,
+        promotions: Arc<Promotions>,
+        orders: Arc<dyn OrderRepository>,
+        clock: Arc<dyn Clock>,
+        to_json: fn(&Order) -> Vec<u8>,
+    ) -> Self {
+        Self { menu, promotions, orders, clock, to_json }
     }
 
-    /// Prices the cart from one state of the menu and stores the order. `Ok` means that it is durable.
-    pub async fn place(&self, caller: Caller, cart: Cart) -> Result<Order, OrderRefused> {
-        let snapshot = self.price(&cart)?;
-        let order = Order::place(caller.client_id, snapshot, self.clock.now());
-        self.orders.insert(&order).await?;
-        Ok(order)
+    /// Prices the cart from one state of the menu and stores the order. `Ok` means that it is durable. The same key
+    /// with the same cart is answered with the same bytes for as long as keys are kept.
+    pub async fn place(
+        &self,
+        caller: Caller,
+        cart: Cart,
+        key: Option<IdempotencyKey>,
+    ) -> Result<PlacedOrder, OrderRefused> {
+        let request_hash = key.as_ref().map(|_| request_hash(&cart));
+        let now = self.clock.now();
+        let outcome = match self.price(cart, now) {
+            Ok(priced) => self.store(caller.client_id, priced, key.clone().zip(request_hash), now).await,
+            Err(refused) => Err(refused),
+        };
+        match (outcome, key.zip(request_hash)) {
+            // What the rules refuse now they may have allowed when the key was first used.
+            (Err(refused), Some((key, request_hash))) if refused.is_by_the_rules() => {
+                match self.orders.answer(caller.client_id, &key).await? {
+                    None => Err(refused),
+                    Some(answer) => answer.replay(&request_hash),
+                }
+            }
+            (outcome, _) => outcome,
+        }
     }
 
-    fn price(&self, cart: &Cart) -> Result<OrderSnapshot, OrderRefused> {
+    async fn store(
+        &self,
+        client_id: ClientId,
+        priced: Priced,
+        claim: Option<(IdempotencyKey, [u8; 32])>,
+        now: Timestamp,
+    ) -> Result<PlacedOrder, OrderRefused> {
+        let discount = priced.snapshot.discount_cents;
+        let redemption = priced.promotion.map(|promotion| Redemption {
+            code: promotion.code.clone(),
+            discount,
+            limits: limits(&promotion, Some(client_id)),
+        });
+        let order = Order::place(client_id, priced.snapshot, now);
+        let body = Bytes::from((self.to_json)(&order));
+        let snapshot_json = serde_json::to_string(&order.snapshot)
+            .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
+        let idempotency =
+            claim.map(|(key, request_hash)| KeyClaim { key, request_hash, response: body.clone() });
+        match self.orders.place(NewOrder { order, snapshot_json, idempotency, redemption }).await? {
+            OrderPlacement::Stored => Ok(PlacedOrder { body, is_replay: false }),
+            OrderPlacement::Replayed(body) => Ok(PlacedOrder { body, is_replay: true }),
+            OrderPlacement::KeyReused => Err(OrderRefused::KeyReused),
+            OrderPlacement::LimitReached(kind) => Err(OrderRefused::LimitReached(kind)),
+        }
+    }
+
+    /// What the cart would cost now. Stores and reserves nothing.
+    pub async fn quote(&self, caller: Option<Caller>, cart: Cart) -> Result<OrderSnapshot, OrderRefused> {
+        let priced = self.price(cart, self.clock.now())?;
+        if let Some(promotion) = &priced.promotion {
+            let limits = limits(promotion, caller.map(|caller| caller.client_id));
+            if let Some(kind) = self.promotions.reached(&limits).await? {
+                return Err(OrderRefused::LimitReached(kind));
+            }
+        }
+        Ok(priced.snapshot)
+    }
+
+    fn price(&self, cart: Cart, now: Timestamp) -> Result<Priced, OrderRefused> {
         let menu = self.menu.current().ok_or(OrderRefused::NotReady)?;
         let mut unknown = Vec::new();
         let mut lines = Vec::with_capacity(cart.items.len());
@@ -67,11 +165,16 @@ impl Ordering {
         if !unknown.is_empty() {
             return Err(OrderRefused::UnknownProducts(unknown));
         }
-        // No promotions yet: every code is unknown.
-        if cart.coupon_code.is_some() {
-            return Err(OrderRefused::UnknownCoupon);
-        }
-        Ok(OrderSnapshot::of(lines, None))
+        let promotion = match &cart.coupon_code {
+            None => None,
+            Some(code) => match self.promotions.find(code).ok_or(OrderRefused::NotReady)? {
+                Coupon::Promotion(promotion) => Some(promotion),
+                Coupon::Corpus => None,
+                Coupon::Unknown => return Err(OrderRefused::UnknownCoupon),
+            },
+        };
+        let snapshot = price(lines, promotion.as_deref(), cart.coupon_code, now)?;
+        Ok(Priced { snapshot, promotion })
     }
 
     /// The order with that id, if the caller may see it.
@@ -92,5 +195,76 @@ impl Ordering {
         orders.truncate(limit as usize);
         let next = orders.last().filter(|_| has_more).map(|order| order.id);
         Ok((orders, next))
+    }
+}
+
+impl OrderRefused {
+    /// Whether the answer could have been another one at another time.
+    const fn is_by_the_rules(&self) -> bool {
+        match self {
+            Self::UnknownProducts(_) | Self::UnknownCoupon | Self::Promotion(_) | Self::LimitReached(_) => {
+                true
+            }
+            Self::NotReady | Self::KeyReused | Self::Repository(_) => false,
+        }
+    }
+}
+
+impl StoredAnswer {
+    fn replay(self, request_hash: &[u8; 32]) -> Result<PlacedOrder, OrderRefused> {
+        if self.request_hash == request_hash {
+            Ok(PlacedOrder { body: self.response.into(), is_replay: true })
+        } else {
+            Err(OrderRefused::KeyReused)
+        }
+    }
+}
+
+/// What was asked for, whatever way it was written: the lines in their order, and the code.
+fn request_hash(cart: &Cart) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for item in &cart.items {
+        hash.update(item.product_id.get().to_be_bytes());
+        hash.update(item.quantity.get().to_be_bytes());
+    }
+    if let Some(code) = &cart.coupon_code {
+        // Lines are 10 bytes each: this one cannot be taken for the start of another.
+        hash.update([0xff]);
+        hash.update(code.as_str().as_bytes());
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{ProductId, Quantity};
+
+    use super::*;
+
+    fn cart(items: &[(i64, i64)], code: Option<&str>) -> Cart {
+        let item = |&(id, quantity): &(i64, i64)| OrderItem {
+            product_id: ProductId::new(id),
+            quantity: Quantity::try_from(quantity).unwrap(),
+        };
+        Cart { items: items.iter().map(item).collect(), coupon_code: code.map(|code| code.parse().unwrap()) }
+    }
+
+    #[test]
+    fn another_request_has_another_hash() {
+        let carts = [
+            cart(&[(1, 1)], None),
+            cart(&[(1, 2)], None),
+            cart(&[(2, 1)], None),
+            cart(&[(1, 1), (2, 1)], None),
+            cart(&[(2, 1), (1, 1)], None),
+            cart(&[(1, 1)], Some("SAVE10")),
+            cart(&[(1, 1)], Some("SAVE11")),
+        ];
+        for (at, one) in carts.iter().enumerate() {
+            for other in &carts[at + 1..] {
+                assert_ne!(request_hash(one), request_hash(other), "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(request_hash(&carts[5]), request_hash(&cart(&[(1, 1)], Some("SAVE10"))));
     }
 }

@@ -1,6 +1,6 @@
 //! An order as clients see it.
 
-use domain::Order;
+use domain::{Order, OrderLine, OrderSnapshot};
 use serde::Serialize;
 
 use crate::handler::json::{Amount, ProductBody};
@@ -21,33 +21,44 @@ pub struct OrderBody<'o> {
     created_at: String,
 }
 
+/// A line of a cart as it was sent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ItemBody {
+pub struct ItemBody {
     product_id: String,
     quantity: u16,
+}
+
+/// The lines as they were sent.
+pub fn items(snapshot: &OrderSnapshot) -> Vec<ItemBody> {
+    let item = |line: &OrderLine| ItemBody {
+        product_id: line.product_id.to_string(),
+        quantity: line.quantity.get(),
+    };
+    snapshot.lines.iter().map(item).collect()
+}
+
+/// The product of each line as it is sold.
+pub fn products(snapshot: &OrderSnapshot) -> Vec<ProductBody<'_>> {
+    fn product(line: &OrderLine) -> ProductBody<'_> {
+        ProductBody::new(
+            line.product_id,
+            &line.name,
+            line.unit_price_cents,
+            &line.category,
+            line.image.as_ref(),
+        )
+    }
+    snapshot.lines.iter().map(product).collect()
 }
 
 impl<'o> From<&'o Order> for OrderBody<'o> {
     fn from(order: &'o Order) -> Self {
         let snapshot = &order.snapshot;
-        let item = |line: &domain::OrderLine| ItemBody {
-            product_id: line.product_id.to_string(),
-            quantity: line.quantity.get(),
-        };
-        let product = |line: &'o domain::OrderLine| {
-            ProductBody::new(
-                line.product_id,
-                &line.name,
-                line.unit_price_cents,
-                &line.category,
-                line.image.as_ref(),
-            )
-        };
         Self {
             id: order.id.to_string(),
-            items: snapshot.lines.iter().map(item).collect(),
-            products: snapshot.lines.iter().map(product).collect(),
+            items: items(snapshot),
+            products: products(snapshot),
             subtotal: Amount(snapshot.subtotal_cents),
             discounts: Amount(snapshot.discount_cents),
             total: Amount(snapshot.total_cents),
@@ -56,4 +67,10 @@ impl<'o> From<&'o Order> for OrderBody<'o> {
             created_at: order.created_at.to_rfc3339(),
         }
     }
+}
+
+/// An order as JSON.
+pub fn order_json(order: &Order) -> Vec<u8> {
+    // Numbers, strings and structs of them: there is nothing in it that JSON cannot say.
+    serde_json::to_vec(&OrderBody::from(order)).unwrap_or_default()
 }

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::answer::OrderBody;
 use crate::app::AppState;
 use crate::handler::authentication::authenticate;
-use crate::handler::error::{ApiError, Reason};
+use crate::handler::error::ApiError;
+use crate::handler::reason::Reason;
 
 /// One order of the caller's; another client's is not found.
 pub async fn get(

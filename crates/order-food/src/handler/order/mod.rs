@@ -4,4 +4,5 @@ pub mod answer;
 pub mod get;
 pub mod list;
 pub mod place;
+pub mod quote;
 pub mod request;

@@ -1,15 +1,17 @@
 //! `POST /api/order`
 
+use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::Scope;
 
-use super::answer::OrderBody;
 use super::request;
 use crate::app::AppState;
 use crate::handler::authentication::authenticate;
 use crate::handler::body::read_json;
 use crate::handler::error::ApiError;
+use crate::handler::fault;
+use crate::handler::idempotency::idempotency_key;
 
 /// Places an order. Checked in this order: key, size, media type, JSON, shape and limits (400), rules (422).
 pub async fn place(
@@ -18,8 +20,14 @@ pub async fn place(
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&request, &app.keys, Scope::CreateOrder)?;
+    let key = idempotency_key(request.headers())?;
     let body = read_json(&request, &mut payload).await?;
     let cart = request::decode(&body)?;
-    let order = app.ordering.place(caller, cart).await?;
-    Ok(HttpResponse::Ok().json(OrderBody::from(&order)))
+    let placed = app.ordering.place(caller, cart, key).await?;
+    fault::after_commit(&request, &app);
+    let mut response = HttpResponse::Ok();
+    if placed.is_replay {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    Ok(response.insert_header(ContentType::json()).body(placed.body))
 }

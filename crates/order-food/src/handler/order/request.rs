@@ -11,7 +11,8 @@ use domain::coupon::CouponCodeError;
 use domain::{CouponCode, OrderItem, ProductId, Quantity};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::handler::error::{ApiError, FieldError, Reason};
+use crate::handler::error::{ApiError, FieldError};
+use crate::handler::reason::Reason;
 use crate::service::Cart;
 
 /// Reads an order request.

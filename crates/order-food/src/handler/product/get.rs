@@ -6,7 +6,8 @@ use actix_web::web::{Data, Path};
 use domain::ProductId;
 
 use crate::app::AppState;
-use crate::handler::error::{ApiError, Reason};
+use crate::handler::error::ApiError;
+use crate::handler::reason::Reason;
 
 /// One product of the menu.
 pub async fn get(id: Path<String>, app: Data<AppState>) -> Result<HttpResponse, ApiError> {

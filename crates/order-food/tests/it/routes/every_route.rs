@@ -12,10 +12,11 @@ on_both_engines!(
     requests_have_ids,
 );
 
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 10] = [
     ("/api/product", "GET, HEAD, OPTIONS"),
     ("/api/product/1", "GET, HEAD, OPTIONS"),
     ("/api/order", "GET, HEAD, OPTIONS, POST"),
+    ("/api/order/quote", "OPTIONS, POST"),
     ("/api/order/01990a4c-5a00-7000-8000-000000000001", "GET, HEAD, OPTIONS"),
     ("/livez", "GET, HEAD, OPTIONS"),
     ("/readyz", "GET, HEAD, OPTIONS"),
@@ -46,13 +47,17 @@ async fn unknown_paths_are_not_found(engine: TestEngine) {
 async fn wrong_methods_are_told_the_right_ones(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     for (path, allow) in ROUTES {
-        for method in ["PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW"] {
+        for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW"] {
             if allow.contains(method) {
                 continue;
             }
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let answer = server.send(server.request(method, path)).await;
-            answer.is_error(405, "method_not_allowed");
+            if answer.text.is_empty() {
+                assert_eq!(answer.status, 405, "HEAD {path}");
+            } else {
+                answer.is_error(405, "method_not_allowed");
+            }
             assert_eq!(answer.header("allow"), allow, "{path}");
         }
         let options = server.send(server.request(Method::OPTIONS, path)).await;
@@ -66,7 +71,7 @@ async fn wrong_methods_are_told_the_right_ones(engine: TestEngine) {
 
 async fn head_is_get_without_a_body(engine: TestEngine) {
     let server = TestServer::start(engine).await;
-    for (path, _) in ROUTES {
+    for (path, _) in ROUTES.into_iter().filter(|(_, allow)| allow.contains("GET")) {
         let get = server.get_with_key(path, KEY).await;
         let head = server.send(server.request(Method::HEAD, path).header("api_key", KEY)).await;
         assert_eq!(head.status, get.status, "{path}");

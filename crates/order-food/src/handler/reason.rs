@@ -1,0 +1,110 @@
+//! The closed list of reasons for which requests are refused.
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+/// Why a request was refused: a closed list for programs, stable across releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// 400: something about the request that none of the others names.
+    BadRequest,
+    /// 400: the body is not JSON.
+    InvalidJson,
+    /// 400: an id in the path is not one.
+    InvalidId,
+    /// 400: the body or the query has the wrong shape; `errors` tells where.
+    ValidationFailed,
+    /// 401: no key was sent.
+    MissingApiKey,
+    /// 403: the key is unknown, expired or revoked.
+    InvalidApiKey,
+    /// 403: the key does not allow this.
+    InsufficientScope,
+    /// 404: there is no such path, product or order.
+    NotFound,
+    /// 405: the path has other methods; `Allow` lists them.
+    MethodNotAllowed,
+    /// 413: the body is too large.
+    PayloadTooLarge,
+    /// 415: the body is not declared as JSON.
+    UnsupportedMediaType,
+    /// 422: a product is not on the menu.
+    UnknownProduct,
+    /// 422: there is no such code.
+    CouponUnknown,
+    /// 422: the code cannot be one.
+    CouponMalformed,
+    /// 422: the promotion has not begun.
+    CouponNotStarted,
+    /// 422: the promotion is over.
+    CouponExpired,
+    /// 422: the promotion was used as often as it may be.
+    CouponLimitReached,
+    /// 422: this client used the promotion as often as it may.
+    CouponClientLimitReached,
+    /// 422: the cart has too few items or is worth too little for the promotion.
+    CouponMinimumNotMet,
+    /// 400: the header Idempotency-Key is not a key.
+    IdempotencyKeyInvalid,
+    /// 422: the idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// 409: the first request with this idempotency key is still under way.
+    IdempotencyInProgress,
+    /// 429: too many requests, wrong keys or wrong codes.
+    RateLimited,
+    /// 503: the database is away; nothing was stored.
+    DatabaseUnavailable,
+    /// 503: the database went away while storing; the order is stored or not.
+    OutcomeUnknown,
+    /// 503: this process does not have its data yet.
+    Overloaded,
+    /// 500: a fault of this program.
+    Internal,
+}
+
+impl Reason {
+    /// The status that goes with it.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest
+            | Self::InvalidJson
+            | Self::InvalidId
+            | Self::ValidationFailed
+            | Self::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
+            Self::MissingApiKey => StatusCode::UNAUTHORIZED,
+            Self::InvalidApiKey | Self::InsufficientScope => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::IdempotencyInProgress => StatusCode::CONFLICT,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnknownProduct
+            | Self::CouponUnknown
+            | Self::CouponMalformed
+            | Self::CouponNotStarted
+            | Self::CouponExpired
+            | Self::CouponLimitReached
+            | Self::CouponClientLimitReached
+            | Self::CouponMinimumNotMet
+            | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::DatabaseUnavailable | Self::OutcomeUnknown | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The reason for a status that the framework chose.
+    pub const fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            _ => Self::BadRequest,
+        }
+    }
+}

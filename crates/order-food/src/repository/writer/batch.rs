@@ -1,0 +1,172 @@
+//! One batch on one connection: what both engines have in common.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use database::{Connection, DatabaseUrl, Engine, Session};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::super::{NewOrder, OrderPlacement, StoredAnswer};
+use super::{postgres, sqlite};
+
+/// What became of each order of a batch; `None`: ask again.
+pub(super) type Outcomes = Vec<Option<OrderPlacement>>;
+
+/// The writer's own connection, made when needed.
+pub(super) struct Store {
+    url: DatabaseUrl,
+    connection: Option<Connection>,
+}
+
+impl Store {
+    /// How long storing a batch may take. Whoever hears nothing by then does not know the outcome.
+    const STATEMENT_DEADLINE: Duration = Duration::from_millis(1500);
+
+    pub(super) const fn new(url: DatabaseUrl) -> Self {
+        Self { url, connection: None }
+    }
+
+    pub(super) const fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    async fn connect(&mut self) -> Result<&mut Connection, sqlx::Error> {
+        if self.connection.is_none() {
+            let mut connection = Session::connect_once(&self.url, "order-food-writer").await?;
+            if let Engine::Postgres(connection) = &mut connection {
+                postgres::prepare_session(connection).await?;
+            }
+            self.connection = Some(connection);
+        }
+        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Stores the orders in one transaction. Says of each what became of it.
+    pub(super) async fn store(&mut self, orders: &[&NewOrder]) -> Result<Outcomes, sqlx::Error> {
+        // Nothing was sent yet: a failure here is certainly none of the orders'.
+        if let Err(error) = self.connect().await {
+            tracing::warn!(cause = telemetry::causes(&error), "the order writer has no database");
+            return Err(sqlx::Error::PoolTimedOut);
+        }
+        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolTimedOut) };
+        let stored = timeout(Self::STATEMENT_DEADLINE, async {
+            match connection {
+                Engine::Postgres(connection) => postgres::store(connection, orders).await,
+                Engine::Sqlite(connection) => sqlite::store(connection, orders).await,
+            }
+        });
+        let outcome = stored.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        if outcome.as_ref().is_err_and(|error| !database::is_certainly_not_done(error)) {
+            self.connection = None;
+        }
+        outcome
+    }
+
+    /// Which of the ids are there.
+    pub(super) async fn stored_ids(&mut self, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
+        let found = match self.connect().await? {
+            Engine::Postgres(connection) => postgres::stored_ids(connection, ids).await,
+            Engine::Sqlite(connection) => sqlite::stored_ids(connection, ids).await,
+        };
+        if found.is_err() {
+            self.connection = None;
+        }
+        found
+    }
+}
+
+/// The answer that was given to the order with a key.
+#[derive(sqlx::FromRow)]
+pub(super) struct AnswerRow {
+    client_id: i64,
+    key: String,
+    #[sqlx(flatten)]
+    answer: StoredAnswer,
+}
+
+impl AnswerRow {
+    /// By client and key.
+    pub(super) fn keyed(self) -> ((i64, String), StoredAnswer) {
+        ((self.client_id, self.key), self.answer)
+    }
+}
+
+/// The limits of a batch: how often each counter was used before, and which orders fit.
+#[derive(Default)]
+pub(super) struct Limits {
+    /// Orders that do not fit, and why, by position.
+    pub refused: HashMap<usize, OrderPlacement>,
+    /// Orders that do, and the counters they use up one of.
+    pub uses: Vec<(Uuid, String)>,
+}
+
+/// The counters that a batch needs, sorted: everyone locks them in the same order.
+pub(super) fn counter_names(orders: &[&NewOrder]) -> Vec<String> {
+    let names: BTreeSet<_> = orders
+        .iter()
+        .filter_map(|order| order.redemption.as_ref())
+        .flat_map(|redemption| redemption.limits.iter().map(|limit| limit.counter.clone()))
+        .collect();
+    names.into_iter().collect()
+}
+
+/// Hands out what is left of each counter, first come first served.
+pub(super) fn hand_out(orders: &[&NewOrder], mut used: HashMap<String, i64>) -> Limits {
+    let mut limits = Limits::default();
+    for (position, order) in orders.iter().enumerate() {
+        let Some(redemption) = &order.redemption else { continue };
+        let reached = redemption
+            .limits
+            .iter()
+            .find(|limit| used.get(&limit.counter).copied().unwrap_or_default() >= limit.most);
+        if let Some(limit) = reached {
+            limits.refused.insert(position, OrderPlacement::LimitReached(limit.kind));
+            continue;
+        }
+        for limit in &redemption.limits {
+            *used.entry(limit.counter.clone()).or_default() += 1;
+            limits.uses.push((order.order.id.uuid(), limit.counter.clone()));
+        }
+    }
+    limits
+}
+
+/// Says of each order what became of it: refused, stored, or its key's doing.
+pub(super) fn outcomes(
+    orders: &[&NewOrder],
+    mut refused: HashMap<usize, OrderPlacement>,
+    stored: &HashSet<Uuid>,
+    answers: &HashMap<(i64, String), StoredAnswer>,
+) -> Outcomes {
+    let outcome = |(position, order): (usize, &&NewOrder)| {
+        if let Some(refused) = refused.remove(&position) {
+            return Some(refused);
+        }
+        let id = order.order.id.uuid();
+        if stored.contains(&id) {
+            return Some(OrderPlacement::Stored);
+        }
+        let Some(claim) = &order.idempotency else {
+            // Not stored now and not held up by a key: an earlier attempt has stored it.
+            return Some(OrderPlacement::Stored);
+        };
+        let answer = answers.get(&(order.order.client_id.get(), claim.key.as_str().to_owned()))?;
+        Some(answer.meets(id, &claim.request_hash))
+    };
+    orders.iter().enumerate().map(outcome).collect()
+}
+
+/// Orders with a key that were not stored now: who has the key?
+pub(super) fn conflicts<'o>(
+    orders: &[&'o NewOrder],
+    refused: &HashMap<usize, OrderPlacement>,
+    stored: &HashSet<Uuid>,
+) -> Vec<(i64, &'o str)> {
+    let is_conflict = |(position, order): (usize, &&'o NewOrder)| {
+        let claim = order.idempotency.as_ref()?;
+        let is_open = !refused.contains_key(&position) && !stored.contains(&order.order.id.uuid());
+        is_open.then(|| (order.order.client_id.get(), claim.key.as_str()))
+    };
+    orders.iter().enumerate().filter_map(is_conflict).collect()
+}

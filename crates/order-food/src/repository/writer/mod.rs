@@ -1,0 +1,252 @@
+//! The order writer: orders that arrive while a commit is under way share the next one.
+//!
+//! A lone order is written at once. Under load a batch is whatever arrived during the last commit, within bounds; one
+//! statement and one commit store all of it. Every order is decided by itself: a used key, a limit that is reached or a
+//! row that the database refuses concerns that order and none of its neighbours.
+//!
+//! An order is acknowledged only after its commit. Ids are fixed before the first attempt, so that after a commit
+//! whose outcome was not heard the database can be asked which orders it has; only the others are tried again.
+
+mod batch;
+mod postgres;
+mod sqlite;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use database::DatabaseUrl;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{NewOrder, OrderPlacement, RepositoryError};
+use batch::Store;
+
+/// Takes orders to be stored. Cloning gives another handle to the same queue.
+#[derive(Clone)]
+pub struct OrderWriter {
+    queue: mpsc::Sender<Job>,
+    is_connected: Arc<AtomicBool>,
+}
+
+/// One order on its way, and who waits for it.
+pub(super) struct Job {
+    order: NewOrder,
+    reply: oneshot::Sender<Outcome>,
+    /// Set once, by the writer that takes the order or by the request that stops waiting for it to be taken: whoever
+    /// comes first decides whether it is written.
+    is_claimed: Arc<AtomicBool>,
+    deadline: Instant,
+}
+
+pub(super) type Outcome = Result<OrderPlacement, RepositoryError>;
+
+impl OrderWriter {
+    /// The most orders that wait. More are refused at once: whoever waits behind so many is not served in time.
+    const QUEUE_ORDERS: usize = 4096;
+    /// The most orders in one commit.
+    const BATCH_ORDERS: usize = 256;
+    /// The most bytes of orders in one commit; one order is at most some 100 KiB.
+    const BATCH_BYTES: usize = 4 * 1024 * 1024;
+    /// How long an order may take altogether.
+    const DEADLINE: Duration = Duration::from_millis(1800);
+    /// How long an order waits for a writer that has no connection.
+    const UNCONNECTED_DEADLINE: Duration = Duration::from_millis(200);
+
+    /// Starts as many writers as commits make sense at the same time: SQLite has one, PostgreSQL `writers`.
+    pub fn start(url: &DatabaseUrl, writers: usize) -> Self {
+        let (queue, jobs) = mpsc::channel(Self::QUEUE_ORDERS);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let is_connected = Arc::new(AtomicBool::new(false));
+        let writers = if url.sqlite_file().is_some() { 1 } else { writers };
+        for _ in 0..writers {
+            let writer = Writer {
+                jobs: jobs.clone(),
+                store: Store::new(url.clone()),
+                is_connected: is_connected.clone(),
+            };
+            tokio::spawn(writer.run());
+        }
+        Self { queue, is_connected }
+    }
+
+    /// Stores an order, with its key and its redemption, or says why not. `Ok(Stored)` means that it is durable.
+    pub async fn place(&self, order: NewOrder) -> Outcome {
+        let (reply, outcome) = oneshot::channel();
+        let is_claimed = Arc::new(AtomicBool::new(false));
+        let now = Instant::now();
+        let deadline = now + Self::DEADLINE;
+        let job = Job { order, reply, is_claimed: is_claimed.clone(), deadline };
+        self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
+
+        let mut outcome = outcome;
+        if !self.is_connected.load(Ordering::Relaxed) {
+            let patience = timeout_at(now + Self::UNCONNECTED_DEADLINE, &mut outcome).await;
+            match patience {
+                Ok(answer) => return answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
+                Err(_) if !is_claimed.swap(true, Ordering::AcqRel) => {
+                    return Err(RepositoryError::Unavailable(None));
+                }
+                Err(_) => {}
+            }
+        }
+        match timeout_at(deadline + Duration::from_millis(100), outcome).await {
+            Ok(answer) => answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
+            Err(_) if !is_claimed.swap(true, Ordering::AcqRel) => Err(RepositoryError::Unavailable(None)),
+            Err(_) => Err(RepositoryError::OutcomeUnknown(None)),
+        }
+    }
+}
+
+impl Job {
+    fn answer(self, outcome: Outcome) {
+        // Whoever stopped waiting does not need to know.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// One commit at a time.
+struct Writer {
+    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    store: Store,
+    is_connected: Arc<AtomicBool>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut backlog = VecDeque::new();
+        while let Some(batch) = self.next_batch(&mut backlog).await {
+            if batch.is_empty() {
+                continue;
+            }
+            self.write(batch).await;
+            self.is_connected.store(self.store.is_connected(), Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
+    async fn next_batch(&self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
+        if backlog.is_empty() {
+            let mut received = Vec::with_capacity(Self::RECEIVE);
+            let mut jobs = self.jobs.lock().await;
+            if jobs.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await == 0 {
+                return None;
+            }
+            backlog.extend(received);
+        }
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(job) = backlog.pop_front() {
+            bytes += job.order.size_bytes();
+            if !batch.is_empty() && bytes > OrderWriter::BATCH_BYTES {
+                backlog.push_front(job);
+                break;
+            }
+            if !job.is_claimed.swap(true, Ordering::AcqRel) {
+                batch.push(job);
+            }
+        }
+        Some(batch)
+    }
+
+    const RECEIVE: usize = 32;
+
+    /// Stores a batch and answers everyone in it.
+    async fn write(&mut self, batch: Vec<Job>) {
+        // Parts of the batch still to be stored, each by itself.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let orders: Vec<&NewOrder> = part.iter().map(|job| &job.order).collect();
+            let failure = match self.store.store(&orders).await {
+                Ok(outcomes) => {
+                    for (job, outcome) in part.into_iter().zip(outcomes) {
+                        match outcome {
+                            Some(placement) => job.answer(Ok(placement)),
+                            // Its key vanished between two looks at it: pruned, or the order that held it was undone.
+                            None if Instant::now() < job.deadline => parts.push(vec![job]),
+                            None => job.answer(Err(RepositoryError::KeyInProgress)),
+                        }
+                    }
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            self.recover(part, failure, &mut parts).await;
+        }
+    }
+
+    /// Decides what becomes of a part that could not be stored.
+    async fn recover(&mut self, part: Vec<Job>, failure: sqlx::Error, parts: &mut Vec<Vec<Job>>) {
+        let cause = telemetry::causes(&failure);
+        if !database::is_certainly_not_done(&failure) {
+            tracing::warn!(
+                orders = part.len(),
+                cause,
+                "a commit's outcome is unknown; asking which orders are there"
+            );
+            self.ask(part, parts).await;
+        } else if database::is_unavailable(&failure) {
+            tracing::warn!(orders = part.len(), cause, "orders could not be stored");
+            for job in part {
+                job.answer(Err(RepositoryError::Unavailable(None)));
+            }
+        } else if part.len() > 1 {
+            // Something in it is refused, or waits for somebody. What cannot have to wait goes first.
+            let (waiting, mut free): (Vec<_>, Vec<_>) =
+                part.into_iter().partition(|job| job.order.takes_locks());
+            let mut rest = waiting;
+            if free.is_empty() || rest.is_empty() {
+                let mut all = if free.is_empty() { rest } else { free };
+                free = all.split_off(all.len() / 2);
+                rest = all;
+            }
+            parts.extend([rest, free]);
+        } else {
+            for job in part {
+                if database::is_lock_timeout(&failure) && Instant::now() < job.deadline {
+                    parts.insert(0, vec![job]);
+                } else if database::is_lock_timeout(&failure) {
+                    job.answer(Err(RepositoryError::KeyInProgress));
+                } else {
+                    tracing::error!(order = %job.order.order.id, cause, "an order was refused by the database");
+                    job.answer(Err(RepositoryError::Refused));
+                }
+            }
+        }
+    }
+
+    /// Acknowledges what is there after all and tries the rest again, until the first deadline is over.
+    async fn ask(&mut self, part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
+        let Some(deadline) = part.iter().map(|job| job.deadline).min() else { return };
+        loop {
+            let ids: Vec<_> = part.iter().map(|job| job.order.order.id.uuid()).collect();
+            let asked =
+                timeout(deadline.saturating_duration_since(Instant::now()), self.store.stored_ids(&ids))
+                    .await;
+            match asked {
+                Ok(Ok(stored)) => {
+                    let (there, missing): (Vec<_>, Vec<_>) =
+                        part.into_iter().partition(|job| stored.contains(&job.order.order.id.uuid()));
+                    for job in there {
+                        job.answer(Ok(OrderPlacement::Stored));
+                    }
+                    if !missing.is_empty() {
+                        parts.push(missing);
+                    }
+                    return;
+                }
+                Ok(Err(_)) if Instant::now() + Self::ASK_PAUSE < deadline => {
+                    tokio::time::sleep(Self::ASK_PAUSE).await; // ok: asks again until the deadline
+                }
+                _ => {
+                    for job in part {
+                        job.answer(Err(RepositoryError::OutcomeUnknown(None)));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    const ASK_PAUSE: Duration = Duration::from_millis(50);
+}

@@ -1,0 +1,173 @@
+//! A batch on PostgreSQL: arrays in, one statement for everything but limits.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use super::super::{NewOrder, StoredAnswer};
+use super::batch::{AnswerRow, Limits, Outcomes, conflicts, counter_names, hand_out, outcomes};
+
+/// How long a statement waits for a key or a counter that another transaction holds.
+const LOCK_TIMEOUT: &str = "set lock_timeout = '250ms'";
+
+/// For orders without key and promotion, the bulk of them.
+const STORE_PLAIN: &str = "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
+    select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) \
+    on conflict (id) do nothing returning id";
+
+/// Keys are claimed in sorted order, so that two batches with the same keys wait for one another and never in a circle.
+/// An order whose key is taken is not stored, nor counted.
+const STORE: &str = "with input as ( \
+        select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::bigint[]) \
+        as i (id, client_id, created_at, snapshot, key, request_hash, response, promotion_code, discount_cents) \
+    ), claimed as ( \
+        insert into idempotency_keys (client_id, key, request_hash, order_id, response, created_at) \
+        select client_id, key, request_hash, id, response, created_at from input where key is not null order by client_id, key \
+        on conflict do nothing returning order_id \
+    ), stored as ( \
+        insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
+        select id, client_id, 'placed', 1, created_at, created_at, snapshot::json from input \
+        where key is null or id in (select order_id from claimed) \
+        on conflict (id) do nothing returning id \
+    ), redeemed as ( \
+        insert into promotion_redemptions (order_id, promotion_code, client_id, discount_cents, created_at) \
+        select id, promotion_code, client_id, discount_cents, created_at from input \
+        where promotion_code is not null and id in (select id from stored) \
+    ), counted as ( \
+        update limit_counters c set used = c.used + u.uses from ( \
+            select name, count(*) as uses from unnest($10::uuid[], $11::text[]) as t (order_id, name) \
+            where order_id in (select id from stored) group by name \
+        ) u where c.name = u.name \
+    ) select id from stored";
+
+/// Locks the counters, made where they are missing, in sorted order, and reads them.
+const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select name, 0 from unnest($1::text[]) as n (name) \
+    order by name on conflict (name) do update set used = c.used returning name, used";
+
+const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from idempotency_keys k \
+    join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key";
+
+pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(LOCK_TIMEOUT).execute(connection).await.map(drop)
+}
+
+pub(super) async fn store(
+    connection: &mut PgConnection,
+    orders: &[&NewOrder],
+) -> Result<Outcomes, sqlx::Error> {
+    if orders.iter().all(|order| order.is_plain()) {
+        let stored = store_plain(connection, orders).await?;
+        return Ok(outcomes(orders, HashMap::new(), &stored, &HashMap::new()));
+    }
+    let counters = counter_names(orders);
+    let (refused, stored) = if counters.is_empty() {
+        (HashMap::new(), store_fitting(connection, orders, &Limits::default()).await?)
+    } else {
+        let mut transaction = connection.begin().await?;
+        let used: Vec<(String, i64)> =
+            sqlx::query_as(LOCK_COUNTERS).bind(&counters).fetch_all(&mut *transaction).await?;
+        let limits = hand_out(orders, used.into_iter().collect());
+        let stored = store_fitting(&mut transaction, orders, &limits).await?;
+        transaction.commit().await?;
+        (limits.refused, stored)
+    };
+    let open = conflicts(orders, &refused, &stored);
+    let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
+    Ok(outcomes(orders, refused, &stored, &answers))
+}
+
+async fn store_plain(
+    connection: &mut PgConnection,
+    orders: &[&NewOrder],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let columns = Columns::of(orders.iter().copied());
+    let ids: Vec<Uuid> = sqlx::query_scalar(STORE_PLAIN)
+        .bind(&columns.ids)
+        .bind(&columns.client_ids)
+        .bind(&columns.created_at)
+        .bind(&columns.snapshots)
+        .fetch_all(connection)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+async fn store_fitting(
+    connection: &mut PgConnection,
+    orders: &[&NewOrder],
+    limits: &Limits,
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let fitting = || {
+        let numbered = orders.iter().enumerate();
+        numbered.filter(|(position, _)| !limits.refused.contains_key(position)).map(|(_, order)| *order)
+    };
+    let columns = Columns::of(fitting());
+    let claims = || fitting().map(|order| order.idempotency.as_ref());
+    let redemptions = || fitting().map(|order| order.redemption.as_ref());
+    let (use_ids, use_names): (Vec<Uuid>, Vec<&str>) =
+        limits.uses.iter().map(|(id, name)| (*id, name.as_str())).unzip();
+    let ids: Vec<Uuid> = sqlx::query_scalar(STORE)
+        .bind(&columns.ids)
+        .bind(&columns.client_ids)
+        .bind(&columns.created_at)
+        .bind(&columns.snapshots)
+        .bind(claims().map(|claim| claim.map(|claim| claim.key.as_str())).collect::<Vec<_>>())
+        .bind(claims().map(|claim| claim.map(|claim| &claim.request_hash[..])).collect::<Vec<_>>())
+        .bind(claims().map(|claim| claim.map(|claim| &claim.response[..])).collect::<Vec<_>>())
+        .bind(
+            redemptions()
+                .map(|redemption| redemption.map(|redemption| redemption.code.as_str()))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            redemptions()
+                .map(|redemption| redemption.map(|redemption| redemption.discount.cents()))
+                .collect::<Vec<_>>(),
+        )
+        .bind(&use_ids)
+        .bind(&use_names)
+        .fetch_all(connection)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+struct Columns<'o> {
+    ids: Vec<Uuid>,
+    client_ids: Vec<i64>,
+    created_at: Vec<i64>,
+    snapshots: Vec<&'o str>,
+}
+
+impl<'o> Columns<'o> {
+    fn of(orders: impl Iterator<Item = &'o NewOrder>) -> Self {
+        let mut columns = Self { ids: vec![], client_ids: vec![], created_at: vec![], snapshots: vec![] };
+        for NewOrder { order, snapshot_json, .. } in orders {
+            columns.ids.push(order.id.uuid());
+            columns.client_ids.push(order.client_id.get());
+            columns.created_at.push(order.created_at.micros());
+            columns.snapshots.push(snapshot_json);
+        }
+        columns
+    }
+}
+
+async fn answers(
+    connection: &mut PgConnection,
+    keys: &[(i64, &str)],
+) -> Result<HashMap<(i64, String), StoredAnswer>, sqlx::Error> {
+    let (client_ids, keys): (Vec<i64>, Vec<&str>) = keys.iter().copied().unzip();
+    let rows = sqlx::query_as(ANSWERS).bind(client_ids).bind(keys).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(AnswerRow::keyed).collect())
+}
+
+pub(super) async fn stored_ids(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let found: Vec<Uuid> = sqlx::query_scalar("select id from orders where id = any($1)")
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(found.into_iter().collect())
+}

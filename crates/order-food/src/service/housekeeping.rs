@@ -1,0 +1,60 @@
+//! What has to be done now and then: forget old idempotency keys, write down when API keys were last used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Clock;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::repository::{OrderRepository, RepositoryError};
+use crate::service::Keys;
+
+/// Does it, in small steps that nobody has to wait for.
+pub struct Housekeeping {
+    orders: Arc<dyn OrderRepository>,
+    keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Housekeeping {
+    /// How long an idempotency key is kept at least.
+    const KEYS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+    const INTERVAL: Duration = Duration::from_secs(60);
+    const BATCH: u32 = 500;
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    /// Housekeeping for these.
+    pub const fn new(orders: Arc<dyn OrderRepository>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
+        Self { orders, keys, clock }
+    }
+
+    /// Goes on until dropped.
+    pub async fn run(self) {
+        let mut ticks = interval(Self::INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.prune().await {
+                tracing::warn!(
+                    cause = telemetry::causes(&error),
+                    "old idempotency keys could not be removed"
+                );
+            }
+            if let Err(error) = self.keys.write_down_use().await {
+                tracing::warn!(
+                    cause = telemetry::causes(&error),
+                    "the use of API keys could not be written down"
+                );
+            }
+        }
+    }
+
+    /// Forgets the idempotency keys that are old enough.
+    pub async fn prune(&self) -> Result<(), RepositoryError> {
+        let before = self.clock.now().minus(Self::KEYS_KEPT);
+        while self.orders.prune_keys(before, Self::BATCH).await? == u64::from(Self::BATCH) {
+            sleep(Self::PAUSE).await; // ok: leaves room for orders between batches
+        }
+        Ok(())
+    }
+}

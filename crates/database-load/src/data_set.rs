@@ -15,11 +15,13 @@ pub enum DataSet {
     Promotions,
     /// Past orders, `orders.csv`.
     Orders,
+    /// The codes of the coupon files, `coupons/*`.
+    Coupons,
 }
 
 impl DataSet {
     /// All of them, each after those it refers to.
-    pub const ALL: [Self; 4] = [Self::Products, Self::Users, Self::Promotions, Self::Orders];
+    pub const ALL: [Self; 5] = [Self::Products, Self::Users, Self::Promotions, Self::Orders, Self::Coupons];
 
     /// The name in `data_loads` and on the command line.
     pub const fn name(self) -> &'static str {
@@ -28,16 +30,18 @@ impl DataSet {
             Self::Users => "users",
             Self::Promotions => "promotions",
             Self::Orders => "orders",
+            Self::Coupons => "coupons",
         }
     }
 
-    /// The file it is read from.
+    /// The file, or for coupons the folder of files, that it is read from.
     pub const fn file_name(self) -> &'static str {
         match self {
             Self::Products => "products.csv",
             Self::Users => "users.csv",
             Self::Promotions => "promotions.csv",
             Self::Orders => "orders.csv",
+            Self::Coupons => "coupons",
         }
     }
 
@@ -45,7 +49,7 @@ impl DataSet {
     pub const fn is_demo(self) -> bool {
         match self {
             Self::Users | Self::Orders => true,
-            Self::Products | Self::Promotions => false,
+            Self::Products | Self::Promotions | Self::Coupons => false,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use coupon_corpus::CorpusError;
 use database::LockError;
 
 /// A load failed.
@@ -15,6 +16,9 @@ pub enum LoadError {
     /// A file or the data directory cannot be read; nothing was written.
     #[error("cannot read {path}", path = .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
+    /// A coupon file is damaged; nothing was written.
+    #[error(transparent)]
+    Coupons(#[from] CorpusError),
     /// There is nothing to load.
     #[error("{path} holds none of the files {expected}", path = .0.display(), expected = .1)]
     NothingToLoad(PathBuf, String),

@@ -1,6 +1,6 @@
 //! Which generation of each data set is published, and telling the APIs that it changed.
 
-use database::{ConnectionRef, on_engine};
+use database::{Connection, ConnectionRef, on_engine};
 use domain::Timestamp;
 
 use crate::DataSet;
@@ -40,8 +40,8 @@ pub(crate) async fn publish(
         DataSet::Products => Some("update change_counters set menu = menu + 1"),
         DataSet::Users => Some("update change_counters set api_keys = api_keys + 1"),
         DataSet::Promotions => Some("update change_counters set promotions = promotions + 1"),
-        // Nothing keeps orders in memory.
-        DataSet::Orders => None,
+        // Nothing keeps orders in memory; coupons are published by generation.
+        DataSet::Orders | DataSet::Coupons => None,
     };
     on_engine!(&mut connection, connection => {
         sqlx::query(RECORD)
@@ -57,4 +57,41 @@ pub(crate) async fn publish(
         }
     });
     Ok(())
+}
+
+/// The generation of coupon codes that is published now; 0 if none ever was.
+pub(crate) async fn published_generation(connection: ConnectionRef<'_>) -> Result<i64, sqlx::Error> {
+    const SQL: &str = "select coalesce(max(generation), 0) from data_loads where data_set = 'coupons' and published_at is not null";
+    on_engine!(connection, connection => sqlx::query_scalar(SQL).fetch_one(connection).await)
+}
+
+/// Writes down that a generation of coupon codes is being written, and returns its number.
+pub(crate) async fn begin_generation(
+    connection: &mut Connection,
+    hash: &ContentHash,
+    now: Timestamp,
+) -> Result<i64, sqlx::Error> {
+    const SQL: &str = "insert into data_loads (data_set, generation, content_hash, row_count, started_at) \
+                       select 'coupons', coalesce(max(generation), 0) + 1, $1, 0, $2 from data_loads \
+                       where data_set = 'coupons' returning generation";
+    on_engine!(connection, connection => {
+        sqlx::query_scalar(SQL).bind(&hash[..]).bind(now.micros()).fetch_one(connection).await
+    })
+}
+
+/// Publishes a generation of coupon codes whose rows are all there.
+pub(crate) async fn publish_generation(
+    connection: &mut Connection,
+    generation: i64,
+    rows: u64,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    const PUBLISH: &str = "update data_loads set published_at = $2, row_count = $3 where data_set = 'coupons' and generation = $1";
+    let mut transaction = connection.begin_write().await?;
+    on_engine!(transaction.connection(), connection => {
+        let query = sqlx::query(PUBLISH).bind(generation).bind(now.micros());
+        query.bind(i64::try_from(rows).unwrap_or(i64::MAX)).execute(&mut *connection).await?;
+        sqlx::query("update change_counters set coupons = coupons + 1").execute(&mut *connection).await?;
+    });
+    transaction.commit().await
 }

@@ -1,6 +1,7 @@
 //! Loads data sets from files into the database: validated whole, published at once, skipped when unchanged.
 
 mod counts;
+mod coupons;
 mod data_set;
 mod error;
 mod ledger;

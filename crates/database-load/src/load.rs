@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use coupon_corpus::Corpus;
 use database::{Connection, DatabaseUrl, JobLock, Transaction};
 use domain::{Clock, Pepper, Product, Promotion, Timestamp};
 use sha2::{Digest, Sha256};
 
+use crate::coupons;
 use crate::ledger::{self, ContentHash};
 use crate::orders::{self, Known, PastOrder};
+use crate::source::Content;
 use crate::users::User;
 use crate::{BadData, Counts, DataSet, LoadError, Outcome, Source, Summary, products, promotions, users};
 
@@ -55,7 +58,7 @@ const LOCK: JobLock = JobLock { name: "load", key: 0x6f66_6461_7461_6c64 };
 /// A file, and whether it differs from what is published.
 struct Candidate {
     data_set: DataSet,
-    bytes: Option<Vec<u8>>,
+    content: Content,
     hash: ContentHash,
     is_published: bool,
 }
@@ -65,6 +68,7 @@ enum Parsed {
     Users(Vec<User>),
     Promotions(Vec<Promotion>),
     Orders(Vec<PastOrder>),
+    Coupons(Corpus),
 }
 
 impl Load<'_> {
@@ -72,7 +76,7 @@ impl Load<'_> {
     /// right; each data set is published in one transaction.
     pub async fn run(self, connection: &mut Connection) -> Result<Vec<Summary>, LoadError> {
         let candidates = self.candidates(connection).await?;
-        if candidates.iter().all(|candidate| candidate.bytes.is_none() || candidate.is_published) {
+        if candidates.iter().all(|candidate| candidate.is_missing() || candidate.is_published) {
             return Ok(candidates.iter().map(Candidate::nothing_to_do).collect());
         }
         let guard = LOCK.acquire(self.url, connection, self.options.lock_wait).await?;
@@ -89,25 +93,30 @@ impl Load<'_> {
         data_sets.dedup();
         let mut candidates = Vec::new();
         for &data_set in &data_sets {
-            let bytes = self.source.read(data_set)?;
-            let hash = self.hash(data_set, bytes.as_deref().unwrap_or_default());
+            let content = self.source.read(data_set)?;
+            let hash = self.hash(data_set, &content)?;
             let published = ledger::published_hash(connection.as_mut(), data_set).await?;
             let is_published = !self.options.force && published.as_deref() == Some(&hash[..]);
-            candidates.push(Candidate { data_set, bytes, hash, is_published });
+            candidates.push(Candidate { data_set, content, hash, is_published });
         }
-        if candidates.iter().all(|candidate| candidate.bytes.is_none()) {
+        if candidates.iter().all(Candidate::is_missing) {
             return Err(self.source.nothing_to_load(&data_sets));
         }
         Ok(candidates)
     }
 
-    fn hash(self, data_set: DataSet, bytes: &[u8]) -> ContentHash {
+    fn hash(self, data_set: DataSet, content: &Content) -> Result<ContentHash, LoadError> {
+        let bytes = match content {
+            Content::Coupons(files) => return coupons::hash(files, FORMAT),
+            Content::File(bytes) => bytes.as_slice(),
+            Content::None => &[],
+        };
         let mut hash = Sha256::new_with_prefix([FORMAT]);
         if data_set == DataSet::Users {
             hash.update(self.pepper.fingerprint());
         }
         hash.update(bytes);
-        hash.finalize().into()
+        Ok(hash.finalize().into())
     }
 
     async fn publish_all(
@@ -152,17 +161,25 @@ impl Load<'_> {
         let mut faults = Vec::new();
         let mut parsed: Vec<Option<Parsed>> = Vec::new();
         for candidate in candidates {
-            let (file, bytes) = match &candidate.bytes {
-                Some(bytes) if !candidate.is_published => (candidate.data_set.file_name(), bytes),
-                _ => {
-                    parsed.push(None);
+            let file = candidate.data_set.file_name();
+            let bytes = match &candidate.content {
+                _ if candidate.is_published => None,
+                Content::None => None,
+                Content::File(bytes) => Some(bytes),
+                Content::Coupons(files) => {
+                    parsed.push(Some(Parsed::Coupons(coupons::digest(files)?)));
                     continue;
                 }
+            };
+            let Some(bytes) = bytes else {
+                parsed.push(None);
+                continue;
             };
             let outcome = match candidate.data_set {
                 DataSet::Products => products::parse(file, bytes).map(Parsed::Products),
                 DataSet::Users => users::parse(file, bytes, self.pepper).map(Parsed::Users),
                 DataSet::Promotions => promotions::parse(file, bytes).map(Parsed::Promotions),
+                DataSet::Coupons => continue,
                 // What is wrong above would only look like unknown names here.
                 DataSet::Orders if !faults.is_empty() => continue,
                 DataSet::Orders => {
@@ -193,7 +210,7 @@ impl Load<'_> {
                     known.products.extend(products.iter().map(|product| (product.id, product)));
                 }
                 Parsed::Users(users) => known.clients.extend(users.iter().map(|user| user.client.as_str())),
-                Parsed::Promotions(_) | Parsed::Orders(_) => {}
+                Parsed::Promotions(_) | Parsed::Orders(_) | Parsed::Coupons(_) => {}
             }
         }
         known
@@ -206,6 +223,10 @@ impl Load<'_> {
         parsed: &Parsed,
     ) -> Result<Summary, LoadError> {
         let (started, started_at) = (Instant::now(), self.clock.now());
+        if let Parsed::Coupons(corpus) = parsed {
+            let counts = coupons::publish(connection, corpus, &candidate.hash, self.clock).await?;
+            return Ok(candidate.summary(Outcome::Published, counts, started));
+        }
         let mut transaction = connection.begin_write().await?;
         let counts = self.apply(&mut transaction, parsed, started_at).await?;
         let (data_set, now) = (candidate.data_set, self.clock.now());
@@ -227,6 +248,7 @@ impl Load<'_> {
             Parsed::Promotions(promotions) => {
                 promotions::apply(transaction.connection(), promotions, now).await
             }
+            Parsed::Coupons(corpus) => Ok(Counts { read: corpus.codes.len() as u64, ..Counts::default() }),
             Parsed::Orders(orders) => {
                 let client_ids = users::client_ids(transaction.connection()).await?;
                 orders::apply(transaction.connection(), orders, &client_ids).await
@@ -236,13 +258,17 @@ impl Load<'_> {
 }
 
 impl Candidate {
+    const fn is_missing(&self) -> bool {
+        matches!(self.content, Content::None)
+    }
+
     fn summary(&self, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Summary { data_set: self.data_set, outcome, counts, duration_ms }
     }
 
     fn nothing_to_do(&self) -> Summary {
-        let outcome = if self.bytes.is_some() { Outcome::Unchanged } else { Outcome::NoFile };
+        let outcome = if self.is_missing() { Outcome::NoFile } else { Outcome::Unchanged };
         Summary { data_set: self.data_set, outcome, counts: Counts::default(), duration_ms: 0 }
     }
 }

@@ -23,7 +23,7 @@ const EXIT_CODES: &str = "Exit codes:
   6    another run held the lock for too long
   130, 143  stopped by SIGINT, SIGTERM";
 
-/// Loads products, users, promotions and orders from files; running APIs follow within a second
+/// Loads products, users, promotions, orders and coupon codes from files; running APIs follow within a second
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -80,7 +80,12 @@ impl Failure {
                 LoadError::Database(_) | LoadError::Lock(LockError::Database(_) | LockError::File(..)),
             ) => 1,
             Self::Connect(_) => 3,
-            Self::Load(LoadError::BadData(_) | LoadError::Unreadable(..) | LoadError::NothingToLoad(..)) => 4,
+            Self::Load(
+                LoadError::BadData(_)
+                | LoadError::Unreadable(..)
+                | LoadError::Coupons(_)
+                | LoadError::NothingToLoad(..),
+            ) => 4,
             Self::Load(LoadError::NotMigrated(_)) => 5,
             Self::Load(LoadError::Lock(LockError::TimedOut { .. })) => 6,
         }

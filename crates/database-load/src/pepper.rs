@@ -9,10 +9,10 @@ use domain::Pepper;
 #[derive(Debug, Clone, clap::Args)]
 pub struct PepperArgs {
     /// The secret under which API keys are hashed; the same for the loader and all APIs of a database
-    #[arg(long, env = "API_KEY_PEPPER", hide_env_values = true)]
+    #[arg(long, env = "API_KEY_PEPPER", hide_env_values = true, global = true)]
     api_key_pepper: Option<String>,
     /// A file that holds the pepper, instead of API_KEY_PEPPER
-    #[arg(long, env = "API_KEY_PEPPER_FILE", value_parser = path)]
+    #[arg(long, env = "API_KEY_PEPPER_FILE", global = true, value_parser = path)]
     api_key_pepper_file: Option<PathBuf>,
 }
 

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use database::settings::path;
 
+use crate::coupons::{self, CouponFile};
 use crate::{DataSet, LoadError};
 
 /// Where the data comes from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceArgs {
-    /// The folder with products.csv, users.csv, promotions.csv, orders.csv [default: the copy compiled into the program]
+    /// The folder with products.csv, users.csv, promotions.csv, orders.csv, coupons/ [default: the copy compiled into the program]
     #[arg(long, env = "DATA_DIR", value_parser = path)]
     data_dir: Option<PathBuf>,
     /// Whether the compiled-in users and orders, which are for trying things out, are loaded too
@@ -33,6 +34,16 @@ impl SourceArgs {
     }
 }
 
+/// What a data set is made of.
+pub(crate) enum Content {
+    /// The source does not have it.
+    None,
+    /// The bytes of its file.
+    File(Vec<u8>),
+    /// Coupon files, not read yet.
+    Coupons(Vec<CouponFile>),
+}
+
 /// A place to read data sets from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -46,16 +57,23 @@ pub enum Source {
 }
 
 impl Source {
-    /// The bytes of a data set's file, if the source has that file.
-    pub(crate) fn read(&self, data_set: DataSet) -> Result<Option<Vec<u8>>, LoadError> {
-        match self {
-            Self::CompiledIn { with_demo_data: false } if data_set.is_demo() => Ok(None),
-            Self::CompiledIn { .. } => Ok(Some(compiled_in(data_set).to_vec())),
-            Self::Folder(folder) => {
+    /// What a data set is made of.
+    pub(crate) fn read(&self, data_set: DataSet) -> Result<Content, LoadError> {
+        match (self, data_set) {
+            (Self::CompiledIn { with_demo_data: false }, _) if data_set.is_demo() => Ok(Content::None),
+            (Self::CompiledIn { .. }, DataSet::Coupons) => Ok(Content::Coupons(coupons::compiled_in())),
+            (Self::CompiledIn { .. }, _) => Ok(Content::File(compiled_in(data_set).to_vec())),
+            (Self::Folder(folder), DataSet::Coupons) => {
+                let files = coupons::in_folder(&folder.join(data_set.file_name()))?;
+                Ok(files.map_or(Content::None, Content::Coupons))
+            }
+            (Self::Folder(folder), _) => {
                 let path = folder.join(data_set.file_name());
                 match fs::read(&path) {
-                    Ok(bytes) => Ok(Some(bytes)),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => Ok(None),
+                    Ok(bytes) => Ok(Content::File(bytes)),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
+                        Ok(Content::None)
+                    }
                     Err(error) => Err(LoadError::Unreadable(path, error)),
                 }
             }
@@ -79,5 +97,6 @@ const fn compiled_in(data_set: DataSet) -> &'static [u8] {
         DataSet::Users => include_bytes!("../../../seed/users.csv"),
         DataSet::Promotions => include_bytes!("../../../seed/promotions.csv"),
         DataSet::Orders => include_bytes!("../../../seed/orders.csv"),
+        DataSet::Coupons => &[],
     }
 }

@@ -15,7 +15,7 @@ use database_migration::{MigrationError, Migrator};
 use domain::{Clock, SystemClock};
 use telemetry::{StopSignal, StopSignals};
 
-use crate::config::Config;
+use crate::config::{Config, TrustedProxies};
 use crate::handler::json::product_json;
 use crate::handler::order::answer::order_json;
 use crate::middleware::in_flight::InFlight;
@@ -23,7 +23,7 @@ use crate::middleware::{cors, request};
 use crate::repository::writer::OrderWriter;
 use crate::repository::{SqlChanges, SqlKeys, SqlMenu, SqlOrders, SqlPromotions};
 use crate::router;
-use crate::service::{Follower, Housekeeping, Keys, Menu, Ordering, Promotions, Readiness};
+use crate::service::{Follower, Housekeeping, Keys, Menu, Ordering, Promotions, RateLimits, Readiness};
 
 /// The API does not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,10 @@ pub struct AppState {
     pub in_flight: InFlight,
     /// The database's kind.
     pub engine: &'static str,
+    /// How often whom to answer.
+    pub limits: RateLimits,
+    /// Whom to believe about addresses.
+    pub trusted_proxies: TrustedProxies,
     /// Whether requests may ask for faults.
     pub with_fault_injection: bool,
 }
@@ -122,6 +126,8 @@ impl BoundServer {
             readiness,
             in_flight: InFlight::default(),
             engine: config.database_url.engine(),
+            limits: RateLimits::new(config.limits.rate_limit_per_second),
+            trusted_proxies: config.limits.trusted_proxies.clone(),
             with_fault_injection: config.lifecycle.enable_fault_injection,
         });
         // Before the database is touched: a second start in the same place fails without having done anything.

@@ -1,6 +1,7 @@
 //! The food ordering API. A request goes handler -> service -> repository; [`app`] puts the parts together.
 
 pub mod app;
+pub mod command;
 pub mod config;
 pub mod handler;
 pub mod middleware;

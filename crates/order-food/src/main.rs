@@ -1,11 +1,13 @@
 //! `order-food`: the API.
 
+use std::io;
 use std::process::ExitCode;
 
 use database::settings::{self, Refusal};
-use domain::Scope;
+use domain::{Scope, SystemClock};
 use order_food::app::{BoundServer, StartError, Stopped};
-use order_food::config::{Arguments, Config};
+use order_food::command::keys::{Keys, KeysCommand};
+use order_food::config::{Arguments, Command, Config};
 use telemetry::{LogStream, StopSignals};
 
 /// The key of the demo data.
@@ -20,6 +22,10 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return Refusal::from(error).report("order-food"),
     };
+    if let Some(Command::Keys(command)) = &arguments.command {
+        telemetry::start(&arguments.log, LogStream::Stderr);
+        return keys(command, &config);
+    }
     telemetry::start(&arguments.log, LogStream::Stdout);
     // Requests run on the server's own threads; this one follows changes in the database.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
@@ -30,6 +36,19 @@ fn main() -> ExitCode {
     // Nothing is worth waiting for: whatever still runs was given its time.
     runtime.shutdown_background();
     code
+}
+
+/// The command line's answers go to stdout, its log to stderr.
+fn keys(command: &KeysCommand, config: &Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("no runtime: {error}")),
+    };
+    let keys = Keys { url: &config.database_url, pepper: &config.pepper, clock: &SystemClock };
+    match runtime.block_on(keys.run(command, &mut io::stdout())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&telemetry::causes(&error)),
+    }
 }
 
 async fn serve(config: Config) -> ExitCode {

@@ -20,7 +20,7 @@ async fn two_at_once_publish_once(engine: TestEngine) {
         let status = process.wait(Duration::from_secs(30));
         assert!(status.success(), "{status:?} {:#?}", process.log);
     }
-    assert_eq!(shop.database.number("select count(*) from data_loads").await, 4, "one for each data set");
+    assert_eq!(shop.database.number("select count(*) from data_loads").await, 5, "one for each data set");
     assert_eq!(shop.database.number("select count(*) from products").await, 10);
 }
 

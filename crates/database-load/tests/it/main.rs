@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
 
 mod command;
+mod coupons;
 mod harness;
 mod orders;
 mod products;

@@ -2,6 +2,7 @@
 //! them all.
 
 mod lifecycle;
+mod limits;
 mod server;
 
 use database::settings::SettingError;
@@ -10,7 +11,10 @@ use database_load::{PepperArgs, Source, SourceArgs};
 use domain::Pepper;
 use telemetry::LogArgs;
 
+use crate::command::keys::KeysCommand;
+
 pub use lifecycle::LifecycleArgs;
+pub use limits::{LimitArgs, TrustedProxies};
 pub use server::{AllowedOrigins, ServerArgs};
 
 /// The food ordering API
@@ -20,6 +24,9 @@ pub use server::{AllowedOrigins, ServerArgs};
     after_help = "Exit codes: 0 stopped by a signal, 1 failed, 2 a wrong argument or setting, 130, 143 stopped at once by a second signal"
 )]
 pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
@@ -32,10 +39,20 @@ pub struct Arguments {
     #[command(flatten)]
     pepper: PepperArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     lifecycle: LifecycleArgs,
     /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Make, list, revoke and rotate API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Settings that have been found usable.
@@ -51,6 +68,8 @@ pub struct Config {
     pub source: Source,
     /// What keys are hashed under.
     pub pepper: Pepper,
+    /// Rate limits, and whom to believe about addresses.
+    pub limits: LimitArgs,
     /// How to stop, and faults on demand.
     pub lifecycle: LifecycleArgs,
 }
@@ -65,6 +84,7 @@ impl TryFrom<&Arguments> for Config {
             database_max_connections: arguments.database_max_connections,
             source: arguments.source.source(),
             pepper: arguments.pepper.pepper()?,
+            limits: arguments.limits.clone(),
             lifecycle: arguments.lifecycle.clone(),
         })
     }

@@ -5,16 +5,24 @@ use actix_web::{HttpMessage, HttpRequest};
 use domain::Scope;
 
 use super::error::ApiError;
+use super::limits;
 use super::reason::Reason;
-use crate::service::{Caller, Keys};
+use crate::app::AppState;
+use crate::service::{Caller, KeyRefused};
 
 const HEADERS: [&str; 2] = ["api_key", "x-api-key"];
 
 /// The caller's key must be good for `scope`. The caller is noted for the log.
-pub fn authenticate(request: &HttpRequest, keys: &Keys, scope: Scope) -> Result<Caller, ApiError> {
+pub fn authenticate(request: &HttpRequest, app: &AppState, scope: Scope) -> Result<Caller, ApiError> {
     let key = presented_key(request.headers())?;
-    let caller = keys.authenticate(key, scope)?;
+    limits::check_wrong_keys(request, app)?;
+    let caller = app.keys.authenticate(key, scope).inspect_err(|refused| {
+        if *refused == KeyRefused::Invalid {
+            limits::note_wrong_key(request, app);
+        }
+    })?;
     request.extensions_mut().insert(caller);
+    limits::check_client(request, app, caller.client_id)?;
     Ok(caller)
 }
 

@@ -241,6 +241,12 @@ impl ApiError {
         Self::new(Reason::InsufficientScope, format!("the API key lacks the scope {}", scope.as_str()))
     }
 
+    /// Too much of something; `pause` tells when to come back.
+    pub fn rate_limited(message: &str, pause: Duration) -> Self {
+        let pause = Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
+        Self::new(Reason::RateLimited, message).retry_after(pause)
+    }
+
     /// No key was sent.
     pub fn missing_api_key() -> Self {
         // RFC 9110, section 11.6.1: a 401 names a scheme. There is no registered one for keys in a header.

@@ -12,7 +12,7 @@ use crate::app::AppState;
 
 /// Panics. Only routed with `ENABLE_FAULT_INJECTION=true`; needs the scope `admin`.
 pub async fn panic(request: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    authenticate(&request, &app.keys, Scope::Admin)?;
+    authenticate(&request, &app, Scope::Admin)?;
     panic!("asked for by GET /panic") // ok: this endpoint exists to do so
 }
 

@@ -7,6 +7,7 @@ pub mod fault;
 pub mod health;
 pub mod idempotency;
 pub mod json;
+pub mod limits;
 pub mod order;
 pub mod product;
 pub mod reason;

@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use actix_web::HttpMessage;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -11,10 +10,12 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
 
 use crate::app::AppState;
 use crate::handler::error::ApiError;
+use crate::handler::limits;
 use crate::service::Caller;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -79,13 +80,22 @@ pub async fn around<B: MessageBody + 'static>(
     // The request itself must not be held on to: routing needs it for itself.
     let (method, uri) = (request.method().clone(), request.uri().clone());
 
+    let limited = app.as_ref().map_or(Ok(()), |app| limits::check_address(&request, app));
+
     // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+    let outcome = match limited {
+        Ok(()) => {
+            let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+            outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body))
+        }
+        Err(refused) => Ok(Ok(request.into_response(HttpResponse::from_error(refused)))),
+    };
     let error = match outcome {
         Ok(Ok(response)) => {
-            let mut response = with_error_body(response.map_into_boxed_body(), &ids);
+            let mut response = with_error_body(response, &ids);
+            let request = response.request().clone();
+            limits::tell(&request, response.headers_mut());
             finish(response.response_mut().head_mut(), &ids, app.as_ref());
-            let request = response.request();
             let client = request.extensions().get::<Caller>().map(|caller| caller.client_id.get());
             let route = request.match_pattern();
             log(

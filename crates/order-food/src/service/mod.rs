@@ -3,6 +3,7 @@
 pub mod follower;
 pub mod housekeeping;
 pub mod keys;
+pub mod limits;
 pub mod menu;
 pub mod ordering;
 pub mod promotions;
@@ -11,6 +12,7 @@ pub mod readiness;
 pub use follower::Follower;
 pub use housekeeping::Housekeeping;
 pub use keys::{Caller, KeyRefused, Keys};
+pub use limits::RateLimits;
 pub use menu::{Menu, MenuSnapshot};
 pub use ordering::{Cart, OrderRefused, Ordering, PlacedOrder};
 pub use promotions::Promotions;

@@ -17,7 +17,7 @@ pub async fn get(
     id: Path<String>,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authenticate(&request, &app.keys, Scope::ReadOrders)?;
+    let caller = authenticate(&request, &app, Scope::ReadOrders)?;
     let id = Uuid::try_parse(&id)
         .map_err(|_| ApiError::new(Reason::InvalidId, "the order id in the path is not a UUID"))?;
     let order = app.ordering.find(caller, OrderId::from_uuid(id)).await?;

@@ -28,7 +28,7 @@ pub async fn list(
     page: Query<Page>,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authenticate(&request, &app.keys, Scope::ReadOrders)?;
+    let caller = authenticate(&request, &app, Scope::ReadOrders)?;
     let (limit, before) = page.parse()?;
     let (orders, next) = app.ordering.list(caller, before, limit).await?;
     let mut response = HttpResponse::Ok();

@@ -6,12 +6,12 @@ use domain::{OrderSnapshot, Scope};
 use serde::Serialize;
 
 use super::answer::{ItemBody, items, products};
-use super::request;
 use crate::app::AppState;
 use crate::handler::authentication::{authenticate, carries_key};
 use crate::handler::body::read_json;
 use crate::handler::error::ApiError;
 use crate::handler::json::{Amount, ProductBody};
+use crate::handler::limits;
 
 /// What a cart would cost now.
 #[derive(Debug, Serialize)]
@@ -47,12 +47,13 @@ pub async fn quote(
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = if carries_key(request.headers()) {
-        Some(authenticate(&request, &app.keys, Scope::CreateOrder)?)
+        Some(authenticate(&request, &app, Scope::CreateOrder)?)
     } else {
         None
     };
     let body = read_json(&request, &mut payload).await?;
-    let cart = request::decode(&body)?;
-    let snapshot = app.ordering.quote(caller, cart).await?;
+    let cart = limits::decode_cart(&request, &app, &body)?;
+    let snapshot = app.ordering.quote(caller, cart).await.map_err(ApiError::from);
+    let snapshot = snapshot.inspect_err(|error| limits::note_refusal(&request, &app, error))?;
     Ok(HttpResponse::Ok().json(QuoteBody::from(&snapshot)))
 }

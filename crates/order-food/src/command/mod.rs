@@ -1,0 +1,3 @@
+//! What `order-food` does beside serving.
+
+pub mod keys;

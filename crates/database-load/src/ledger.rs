@@ -18,11 +18,47 @@ pub(crate) async fn published_hash(
     on_engine!(connection, connection => sqlx::query_scalar(SQL).bind(data_set.name()).fetch_optional(connection).await)
 }
 
-/// Whether anything was ever published.
-pub(crate) async fn is_empty(connection: ConnectionRef<'_>) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "select not exists (select 1 from data_loads where published_at is not null) \
-                       and not exists (select 1 from products) and not exists (select 1 from api_clients)";
-    on_engine!(connection, connection => sqlx::query_scalar(SQL).fetch_one(connection).await)
+/// How far the first load of an embedded database has come.
+pub(crate) enum Seed {
+    /// Nothing was ever loaded or made here.
+    NeverBegun,
+    /// It began and did not end.
+    Unfinished,
+    /// It ended, or somebody else has loaded or made something first.
+    Over,
+}
+
+const SEED: &str = "seed";
+
+pub(crate) async fn seed(mut connection: ConnectionRef<'_>) -> Result<Seed, sqlx::Error> {
+    const UNFINISHED: &str =
+        "select exists (select 1 from data_loads where data_set = $1 and published_at is null)";
+    const EMPTY: &str = "select not exists (select 1 from data_loads) and not exists (select 1 from products) \
+                         and not exists (select 1 from api_clients)";
+    on_engine!(&mut connection, connection => {
+        if sqlx::query_scalar(UNFINISHED).bind(SEED).fetch_one(&mut **connection).await? {
+            return Ok(Seed::Unfinished);
+        }
+        let is_empty = sqlx::query_scalar(EMPTY).fetch_one(&mut **connection).await?;
+        Ok(if is_empty { Seed::NeverBegun } else { Seed::Over })
+    })
+}
+
+/// Writes down that the first load begins.
+pub(crate) async fn begin_seed(connection: ConnectionRef<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
+    const SQL: &str = "insert into data_loads (data_set, generation, content_hash, row_count, started_at) \
+                       values ($1, 1, $2, 0, $3)";
+    on_engine!(connection, connection => {
+        sqlx::query(SQL).bind(SEED).bind(&[0u8; 32][..]).bind(now.micros()).execute(connection).await.map(drop)
+    })
+}
+
+/// Writes down that the first load has ended.
+pub(crate) async fn end_seed(connection: ConnectionRef<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
+    const SQL: &str = "update data_loads set published_at = $2 where data_set = $1";
+    on_engine!(connection, connection => {
+        sqlx::query(SQL).bind(SEED).bind(now.micros()).execute(connection).await.map(drop)
+    })
 }
 
 /// Writes down a new generation as published, within the transaction that wrote its rows.

@@ -9,7 +9,7 @@ use domain::{Clock, Pepper, Product, Promotion, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::coupons;
-use crate::ledger::{self, ContentHash};
+use crate::ledger::{self, ContentHash, Seed};
 use crate::orders::{self, Known, PastOrder};
 use crate::source::Content;
 use crate::users::User;
@@ -274,10 +274,31 @@ impl Candidate {
 }
 
 /// What an embedded start does: loads a database that nothing was ever loaded into or made in, and leaves any other
-/// alone. Returns `None` for such a one.
+/// alone. A first load that was interrupted is completed. Returns `None` if there was nothing to do.
 pub async fn seed_if_never_loaded(
     load: Load<'_>,
     connection: &mut Connection,
 ) -> Result<Option<Vec<Summary>>, LoadError> {
-    if ledger::is_empty(connection.as_mut()).await? { load.run(connection).await.map(Some) } else { Ok(None) }
+    let mut options = load.options.clone();
+    match ledger::seed(connection.as_mut()).await? {
+        Seed::Over => return Ok(None),
+        Seed::NeverBegun => ledger::begin_seed(connection.as_mut(), load.clock.now()).await?,
+        Seed::Unfinished => {
+            let mut missing = Vec::new();
+            for data_set in options.only {
+                if ledger::published_hash(connection.as_mut(), data_set).await?.is_none() {
+                    missing.push(data_set);
+                }
+            }
+            options.only = missing;
+        }
+    }
+    let is_resumed = options.only.len() < load.options.only.len();
+    let summaries = match (Load { options: &options, ..load }).run(connection).await {
+        // What was left is not in the source.
+        Err(LoadError::NothingToLoad(..)) if is_resumed => Vec::new(),
+        summaries => summaries?,
+    };
+    ledger::end_seed(connection.as_mut(), load.clock.now()).await?;
+    Ok(Some(summaries))
 }

@@ -1,14 +1,14 @@
 //! `database-load`: run before the API as an init container, and again as a CronJob.
 
-use std::cell::OnceCell;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use database::settings::{self, Refusal, SettingError};
-use database::{ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
+use database::{Canceller, ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_load::{DataSet, Load, LoadError, Options, PepperArgs, Source, SourceArgs, Summary};
 use domain::{Pepper, SystemClock};
 use telemetry::{LogArgs, LogStream, StopSignals};
@@ -70,12 +70,15 @@ enum Failure {
     Load(#[from] LoadError),
     #[error("the summary could not be written")]
     Output(#[from] io::Error),
+    #[error("the program failed")]
+    Panicked(#[source] tokio::task::JoinError),
 }
 
 impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Output(_)
+            | Self::Panicked(_)
             | Self::Load(
                 LoadError::Database(_) | LoadError::Lock(LockError::Database(_) | LockError::File(..)),
             ) => 1,
@@ -126,16 +129,20 @@ fn main() -> ExitCode {
         Err(error) => return Refusal::from(error).report("database-load"),
     };
     telemetry::start(&arguments.log, if job.json { LogStream::Stderr } else { LogStream::Stdout });
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(&job)),
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "no runtime");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let code = runtime.block_on(run(job));
+    // Reading a large file is not waited for.
+    runtime.shutdown_background();
+    code
 }
 
-async fn run(job: &Job) -> ExitCode {
+async fn run(job: Job) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -144,19 +151,11 @@ async fn run(job: &Job) -> ExitCode {
         }
     };
     let started = Instant::now();
-    let canceller = OnceCell::new();
-    let work = async {
-        let mut session = Session::open(&job.url, "database-load", job.wait).await?;
-        let _ = canceller.set(session.canceller());
-        let Job { url, pepper, source, options, .. } = job;
-        let load = Load { url, source, pepper, clock: &SystemClock, options };
-        let summaries = load.run(&mut session.connection).await?;
-        report(&summaries, job.json)?;
-        session.close().await;
-        Ok(())
-    };
-    let outcome: Result<(), Failure> = tokio::select! {
-        outcome = work => outcome,
+    let canceller = Arc::new(OnceLock::new());
+    // A task of its own: signals are heard also while files are read and parsed.
+    let work = tokio::spawn(load(job, canceller.clone()));
+    let outcome = tokio::select! {
+        outcome = work => outcome.unwrap_or_else(|panic| Err(Failure::Panicked(panic))),
         signal = signals.next() => {
             if let Some(canceller) = canceller.get() {
                 canceller.cancel().await;
@@ -177,6 +176,17 @@ async fn run(job: &Job) -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+async fn load(job: Job, canceller: Arc<OnceLock<Canceller>>) -> Result<(), Failure> {
+    let Job { url, pepper, source, options, .. } = &job;
+    let mut session = Session::open_existing(url, "database-load", job.wait).await?;
+    let _ = canceller.set(session.canceller());
+    let load = Load { url, source, pepper, clock: &SystemClock, options };
+    let summaries = load.run(&mut session.connection).await?;
+    report(&summaries, job.json)?;
+    session.close().await;
+    Ok(())
 }
 
 fn report(summaries: &[Summary], json: bool) -> Result<(), io::Error> {

@@ -69,7 +69,10 @@ impl Source {
             }
             (Self::Folder(folder), _) => {
                 let path = folder.join(data_set.file_name());
-                match fs::read(&path) {
+                // Reading a pipe would wait for somebody to write into it.
+                let is_file = fs::metadata(&path).map(|metadata| metadata.is_file());
+                let not_a_file = || io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file");
+                match is_file.and_then(|is_file| if is_file { fs::read(&path) } else { Err(not_a_file()) }) {
                     Ok(bytes) => Ok(Content::File(bytes)),
                     Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
                         Ok(Content::None)

@@ -81,6 +81,7 @@ struct StoredKey {
     id: i64,
     client_id: i64,
     key_hash: Vec<u8>,
+    pepper_fingerprint: Vec<u8>,
     scopes: String,
     is_ours: bool,
     is_retired: bool,
@@ -88,7 +89,7 @@ struct StoredKey {
 
 const CLIENTS: &str =
     "select id, name, source = 'file' as is_ours, retired_at is not null as is_retired from api_clients";
-const KEYS: &str = "select id, client_id, key_hash, scopes, source = 'file' as is_ours, \
+const KEYS: &str = "select id, client_id, key_hash, pepper_fingerprint, scopes, source = 'file' as is_ours, \
                     retired_at is not null as is_retired from api_keys";
 const STORE_CLIENT: &str = "insert into api_clients (name, source, retired_at, created_at, updated_at) \
                             values ($1, 'file', null, $2, $2) on conflict (name) do update set retired_at = null, \
@@ -142,7 +143,12 @@ pub(crate) async fn apply(
                 counts.not_owned += 1;
                 continue;
             }
-            Some(row) if !row.is_retired && row.client_id == client_id && row.scopes == scopes => {
+            Some(row)
+                if !row.is_retired
+                    && row.client_id == client_id
+                    && row.scopes == scopes
+                    && row.pepper_fingerprint == pepper.fingerprint() =>
+            {
                 counts.unchanged += 1;
                 continue;
             }

@@ -121,7 +121,12 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl) -> ExitCode {
     let canceller = OnceCell::new();
     let work = async {
         let wait = Duration::from_secs(arguments.wait_seconds);
-        let mut session = Session::open(url, "database-migration", wait).await?;
+        let mut session = match arguments.command.unwrap_or(Command::Up) {
+            Command::Up => Session::open(url, "database-migration", wait).await?,
+            Command::Status | Command::Validate => {
+                Session::open_existing(url, "database-migration", wait).await?
+            }
+        };
         let _ = canceller.set(session.canceller());
         execute(arguments, url, &mut session).await?;
         session.close().await;

@@ -17,6 +17,9 @@ pub enum ConnectError {
         #[source]
         last: sqlx::Error,
     },
+    /// There is no such file, and it is not for this program to make it.
+    #[error("{0} does not exist; database-migration makes it")]
+    NoFile(String),
     /// It answered, and waiting will not help: a wrong password, no TLS where TLS is asked for, an unreadable file.
     #[error("{url} refuses the connection")]
     Refused {
@@ -37,18 +40,19 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        // Class 08 connection exception, 53 out of resources, 57P0x being shut down or started (PostgreSQL,
-        // appendix A); 5 busy, 6 locked, 10 I/O error, 13 full, 14 cannot open (SQLite result codes).
+        // Class 08 connection exception, 53 out of resources, 25006 read-only (a standby), 57014 cancelled by somebody
+        // else, 57P0x being shut down or started (PostgreSQL,
+        // appendix A); 5 busy, 6 locked, 8 read-only, 10 I/O error, 13 full, 14 cannot open (SQLite result codes).
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             // Fatal: PostgreSQL ended the session, or did not let it begin.
             Some(error) => {
                 let code = error.code();
                 is_fatal(error)
-                    || code.starts_with("08")
-                    || code.starts_with("53")
+                    || matches!(&code[..2], "08" | "53")
+                    || matches!(code, "25006" | "57014")
                     || code.starts_with("57P0")
             }
-            None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6 | 10 | 13 | 14)),
+            None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6 | 8 | 10 | 13 | 14)),
         },
         _ => false,
     }

@@ -25,8 +25,10 @@ struct SqlitePools {
 pub type PooledConnection = Engine<PoolConnection<Postgres>, PoolConnection<Sqlite>>;
 
 impl Pools {
-    /// How long a request waits for a connection before the database counts as away.
-    const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(200);
+    /// How long a request waits for a first connection before the database counts as away.
+    const CONNECT_PATIENCE: Duration = Duration::from_millis(200);
+    /// How long a request waits while others use all connections.
+    const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
     /// How long making a connection may take. Longer than a request waits: the connection serves the next one.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -83,9 +85,10 @@ impl Pools {
 /// Waits no longer than a request can. Connecting goes on behind it: where a handshake takes longer than a request
 /// waits, giving up on it each time would mean never to connect.
 async fn acquire<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, sqlx::Error> {
+    let patience = if pool.size() == 0 { Pools::CONNECT_PATIENCE } else { Pools::ACQUIRE_TIMEOUT };
     let pool = pool.clone();
     let acquiring = tokio::spawn(async move { pool.acquire().await });
-    match timeout(Pools::ACQUIRE_TIMEOUT, acquiring).await {
+    match timeout(patience, acquiring).await {
         Ok(Ok(acquired)) => acquired,
         Ok(Err(_)) => Err(sqlx::Error::WorkerCrashed),
         Err(_) => Err(sqlx::Error::PoolTimedOut),

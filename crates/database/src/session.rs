@@ -56,6 +56,18 @@ impl Session {
         }
     }
 
+    /// Like [`Session::open`], but an SQLite file that is not there is not made: it would be a mistyped path.
+    pub async fn open_existing(
+        url: &DatabaseUrl,
+        application: &str,
+        wait: Duration,
+    ) -> Result<Self, ConnectError> {
+        match url.sqlite_file() {
+            Some(file) if !file.exists() => Err(ConnectError::NoFile(url.to_string())),
+            _ => Self::open(url, application, wait).await,
+        }
+    }
+
     /// Connects as `application`, in one attempt.
     pub async fn connect_once(url: &DatabaseUrl, application: &str) -> Result<Connection, sqlx::Error> {
         let attempt = timeout(Self::ATTEMPT_TIMEOUT, async {

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -68,8 +69,12 @@ pub fn secret(
         (Some(value), None) => Ok(Some(value.to_owned())),
         (None, None) => Ok(None),
         (None, Some(file)) => {
-            let text = fs::read_to_string(file)
-                .map_err(|error| fault(format!("cannot read {}: {error}", file.display())))?;
+            let text = fs::read_to_string(file).map_err(|error| {
+                // Whoever puts the secret itself here does not want to see it in a log.
+                let name = file.to_string_lossy();
+                let name = if name.contains("://") { "the file" } else { &name };
+                fault(format!("cannot read {name}: {error}"))
+            })?;
             let text = text.trim_end_matches(['\n', '\r']);
             if text.is_empty() {
                 Err(fault(format!("{} is empty", file.display())))
@@ -95,6 +100,8 @@ pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
         _ => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            // What looks like a URL may hold a password.
+            let line = if line.contains("://") { "unexpected argument" } else { line };
             Refusal { text: format!("{line}; see --help"), is_failure: true }
         }
     })
@@ -111,13 +118,13 @@ pub struct Refusal {
 
 impl Refusal {
     /// Prints it and gives the exit code that goes with it.
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "logging has not started yet")]
     pub fn report(&self, program: &str) -> ExitCode {
         if self.is_failure {
-            eprintln!("{program}: {}", self.text);
+            // Nobody may be listening.
+            let _ = writeln!(io::stderr(), "{program}: {}", self.text);
             ExitCode::from(2)
         } else {
-            println!("{}", self.text.trim_end());
+            let _ = writeln!(io::stdout(), "{}", self.text.trim_end());
             ExitCode::SUCCESS
         }
     }
@@ -140,6 +147,9 @@ fn one_line(error: &clap::Error) -> String {
     let variable = argument.split_once('<').map_or(argument, |(_, name)| name.trim_end_matches(['>', '.']));
     let fault = match (std::error::Error::source(error), error.get(ContextKind::ValidValue)) {
         (Some(source), _) => source.to_string(),
+        (None, Some(ContextValue::Strings(valid))) if valid.is_empty() => {
+            return format!("{variable}: needs a value");
+        }
         (None, Some(ContextValue::Strings(valid))) => {
             let example = valid.first().map(String::as_str).unwrap_or_default();
             format!("must be one of {}; example: {variable}={example}", valid.join(", "))

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
 use actix_web::web::Data;
@@ -57,6 +57,8 @@ pub struct AppState {
     pub keys: Arc<Keys>,
     /// Orders.
     pub ordering: Ordering,
+    /// What has to be done now and then.
+    pub housekeeping: Arc<Housekeeping>,
     /// Whether this process can take traffic.
     pub readiness: Arc<Readiness>,
     /// Requests under way.
@@ -77,7 +79,6 @@ pub struct BoundServer {
     address: SocketAddr,
     state: Data<AppState>,
     follower: Follower,
-    housekeeping: Housekeeping,
     pools: Pools,
     config: Config,
 }
@@ -103,6 +104,18 @@ impl BoundServer {
     /// How long a client may take to send its headers.
     const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
+    /// Waits to be told again. Some who stop a process signal it and its group: the same SIGTERM twice at once is one.
+    async fn again(signals: &mut StopSignals) -> StopSignal {
+        const ONE_SIGNAL: Duration = Duration::from_millis(500);
+        let told = Instant::now();
+        loop {
+            match signals.next().await {
+                StopSignal::Terminate if told.elapsed() < ONE_SIGNAL => {}
+                signal => return signal,
+            }
+        }
+    }
+
     /// Binds the address, prepares an embedded database, and has a first look at the data.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let requested = SocketAddr::new(config.server.server_address, config.server.server_port);
@@ -118,8 +131,8 @@ impl BoundServer {
             Follower::new(changes, menu.clone(), keys.clone(), promotions.clone(), readiness.clone());
         let writer = OrderWriter::start(&config.database_url, Self::WRITERS);
         let orders = Arc::new(SqlOrders { pools: pools.clone(), writer });
-        let housekeeping = Housekeeping::new(orders.clone(), keys.clone(), clock.clone());
         let state = Data::new(AppState {
+            housekeeping: Arc::new(Housekeeping::new(orders.clone(), keys.clone(), clock.clone())),
             ordering: Ordering::new(menu.clone(), promotions, orders, clock, order_json),
             menu,
             keys,
@@ -135,7 +148,7 @@ impl BoundServer {
         if config.database_url.sqlite_file().is_some() {
             prepare_embedded(&config).await?;
         }
-        let mut bound = Self { server, address, state, follower, housekeeping, pools, config };
+        let mut bound = Self { server, address, state, follower, pools, config };
         let _ = tokio::time::timeout(Self::FIRST_LOOK, bound.follower.follow()).await;
         Ok(bound)
     }
@@ -152,11 +165,12 @@ impl BoundServer {
 
     /// Serves until a signal, then stops in order: unready, serve on for the delay, answer what is under way, end.
     pub async fn run(self, mut signals: StopSignals) -> Stopped {
-        let Self { server, state, follower, housekeeping, pools, config, .. } = self;
+        let Self { server, state, follower, pools, config, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let following = tokio::spawn(follower.run());
-        let keeping = tokio::spawn(housekeeping.run());
+        let housekeeping = state.housekeeping.clone();
+        let keeping = tokio::spawn(async move { housekeeping.run().await });
 
         let signal = signals.next().await;
         tracing::info!(?signal, "stopping");
@@ -176,7 +190,7 @@ impl BoundServer {
         };
         let stopped = tokio::select! {
             stopped = drain => stopped,
-            signal = signals.next() => Stopped::AtOnce(signal),
+            signal = Self::again(&mut signals) => Stopped::AtOnce(signal),
         };
         following.abort();
         keeping.abort();

@@ -1,6 +1,6 @@
 //! `order-food`: the API.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use database::settings::{self, Refusal};
@@ -81,22 +81,22 @@ async fn serve(config: Config) -> ExitCode {
 }
 
 /// One line for people, on stderr, and one for the log.
-#[expect(clippy::print_stderr, reason = "the reason of a failed start is for whoever started it")]
 fn failed(reason: &str) -> ExitCode {
     tracing::error!("{reason}");
-    eprintln!("order-food: {reason}");
+    // Nobody may be listening.
+    let _ = writeln!(io::stderr(), "order-food: {reason}");
     ExitCode::FAILURE
 }
 
 /// What a newcomer needs. On stderr: stdout is the log's.
-#[expect(clippy::print_stderr, reason = "for the person at the terminal")]
 fn greet(bound: &BoundServer, url: &str) {
     let address = bound.address();
     let key = match bound.state().keys.authenticate(DEMO_KEY, Scope::CreateOrder) {
         Ok(_) => DEMO_KEY,
         Err(_) => "YOUR-KEY",
     };
-    eprintln!(
+    let _ = writeln!(
+        io::stderr(),
         "\n  order-food serves http://{address} from {url}\n\n  The menu:   curl http://{address}/api/product\n  \
          An order:   curl http://{address}/api/order -H 'api_key: {key}' -H 'Content-Type: application/json' \\\n                \
          -d '{{\"items\": [{{\"productId\": \"1\", \"quantity\": 2}}, {{\"productId\": \"3\", \"quantity\": 1}}]}}'\n  \

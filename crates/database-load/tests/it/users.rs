@@ -8,6 +8,7 @@ use crate::harness::{Shop, counts};
 on_both_engines!(
     keys_are_stored_as_hashes_and_follow_the_file,
     another_pepper_is_another_set,
+    a_hash_made_under_another_pepper_can_be_put_right,
     a_revoked_key_stays_revoked,
     clients_of_the_command_line_are_untouched,
     bad_rows_are_named_without_the_key,
@@ -40,6 +41,15 @@ async fn another_pepper_is_another_set(engine: TestEngine) {
     assert_eq!(shop.load_file(Users, USERS).await, (Outcome::Published, counts(2, 2, 0, 2, 0, 0)));
     assert_eq!(shop.database.number("select count(distinct pepper_fingerprint) from api_keys").await, 2);
     assert_eq!(shop.database.number("select count(*) from api_clients").await, 2);
+}
+
+async fn a_hash_made_under_another_pepper_can_be_put_right(engine: TestEngine) {
+    let mut shop = Shop::new(engine).await;
+    let users = format!("client,key_hash,scopes\nshop,{},admin\n", "ab".repeat(32));
+    shop.pepper = "wrong";
+    shop.load_file(Users, &users).await;
+    shop.pepper = "right";
+    assert_eq!(shop.load_file(Users, &users).await, (Outcome::Published, counts(1, 0, 1, 0, 0, 0)));
 }
 
 async fn a_revoked_key_stays_revoked(engine: TestEngine) {

@@ -23,7 +23,9 @@ async fn ten_at_once_apply_each_migration_once(engine: TestEngine) {
 
 async fn status_and_validate_tell_the_truth(engine: TestEngine) {
     let database = TestDatabase::empty(engine).await;
-    assert_eq!(migration(&database).args(["validate"]).output().status.code(), Some(5));
+    // On SQLite there is no file yet, and asking makes none.
+    let expected = if engine == TestEngine::Sqlite { 3 } else { 5 };
+    assert_eq!(migration(&database).args(["validate"]).output().status.code(), Some(expected));
     assert!(migration(&database).output().status.success());
     assert!(migration(&database).args(["validate"]).output().status.success());
     let status = String::from_utf8(migration(&database).args(["status"]).output().stdout).unwrap();

@@ -114,7 +114,7 @@ impl Keys<'_> {
 
     /// Does what the command says and writes what there is to say about it.
     pub async fn run(&self, command: &KeysCommand, out: &mut dyn Write) -> Result<(), KeysError> {
-        let mut session = Session::open(self.url, "order-food keys", Self::WAIT).await?;
+        let mut session = Session::open_existing(self.url, "order-food keys", Self::WAIT).await?;
         let connection = &mut session.connection;
         match command {
             KeysCommand::Create(create) => {

@@ -1,15 +1,21 @@
 //! Request bodies: size, media type, bytes; in that order.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{BytesMut, Payload};
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::reason::Reason;
 
 /// The largest body there is a use for: 100 lines are 5 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send one.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Reads a body that must be JSON.
 pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<BytesMut, ApiError> {
@@ -23,6 +29,11 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
         let message = "send the body as Content-Type: application/json";
         return Err(ApiError::new(Reason::UnsupportedMediaType, message));
     }
+    let body = timeout(DEADLINE, read(payload, declared));
+    body.await.unwrap_or_else(|_| Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT)))
+}
+
+async fn read(payload: &mut Payload, declared: usize) -> Result<BytesMut, ApiError> {
     let mut body = BytesMut::with_capacity(declared);
     while let Some(chunk) = payload.next().await {
         let chunk =

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use database::{Pools, Statement, on_engine};
 use domain::{ApiKeyHash, ClientId, Timestamp};
 
-use super::{KeyRepository, RepositoryError, StoredKey, reading};
+use super::{KeyRepository, RepositoryError, StoredKey, loading, reading};
 
 /// API keys in SQL.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl KeyRepository for SqlKeys {
     async fn keys(&self) -> Result<Vec<StoredKey>, RepositoryError> {
         const SQL: &str = "select id, client_id, key_hash, pepper_fingerprint, scopes, expires_at from api_keys \
                            where revoked_at is null and retired_at is null order by id";
-        reading(async {
+        loading(async {
             let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
                 sqlx::query_as(SQL).fetch_all(&mut *connection).await?
             });

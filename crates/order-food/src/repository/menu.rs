@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use database::{Pools, on_engine};
 use domain::{Money, Product, ProductId, ProductImage};
 
-use super::{MenuRepository, RepositoryError, reading};
+use super::{MenuRepository, RepositoryError, loading};
 
 /// The menu in SQL.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl MenuRepository for SqlMenu {
     async fn products(&self) -> Result<Vec<Product>, RepositoryError> {
         const SQL: &str = "select id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, \
                            image_desktop from products where retired_at is null order by id";
-        reading(async {
+        loading(async {
             let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
                 sqlx::query_as(SQL).fetch_all(&mut *connection).await?
             });

@@ -77,6 +77,16 @@ async fn reading<T>(
         .unwrap_or(Err(RepositoryError::Unavailable(None)))
 }
 
+/// The longest that reading a whole set of data into memory may take; nobody waits for it.
+const LOADING_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs the reading of a whole set.
+async fn loading<T>(
+    statement: impl Future<Output = Result<T, RepositoryError>>,
+) -> Result<T, RepositoryError> {
+    tokio::time::timeout(LOADING_DEADLINE, statement).await.unwrap_or(Err(RepositoryError::Unavailable(None)))
+}
+
 /// The menu.
 #[async_trait]
 pub trait MenuRepository: Send + Sync {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use database::{Pools, Statement, on_engine};
 use domain::{Money, Promotion, PromotionKind, Timestamp};
 
-use super::{PromotionRepository, RepositoryError, reading};
+use super::{PromotionRepository, RepositoryError, loading, reading};
 
 /// Promotions in SQL.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ const USED: Statement = Statement {
 #[async_trait]
 impl PromotionRepository for SqlPromotions {
     async fn promotions(&self) -> Result<Vec<Promotion>, RepositoryError> {
-        reading(async {
+        loading(async {
             let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
                 sqlx::query_as(PROMOTIONS).fetch_all(&mut *connection).await?
             });
@@ -78,7 +78,7 @@ impl PromotionRepository for SqlPromotions {
     }
 
     async fn corpus(&self) -> Result<Vec<String>, RepositoryError> {
-        reading(async {
+        loading(async {
             Ok(on_engine!(self.0.reader().await?, mut connection => {
                 sqlx::query_scalar(CORPUS).fetch_all(&mut *connection).await?
             }))

@@ -29,7 +29,7 @@ impl Housekeeping {
     }
 
     /// Goes on until dropped.
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let mut ticks = interval(Self::INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -199,7 +199,7 @@ impl Ordering {
 }
 
 impl OrderRefused {
-    /// Whether the answer could have been another one at another time.
+    /// Whether the answer could have been another one at another time, and the key was not looked for yet.
     const fn is_by_the_rules(&self) -> bool {
         match self {
             Self::UnknownProducts(_) | Self::UnknownCoupon | Self::Promotion(_) | Self::LimitReached(_) => {

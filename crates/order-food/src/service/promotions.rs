@@ -67,7 +67,8 @@ impl Promotions {
         }
         let counters: Vec<&str> = limits.iter().map(|limit| limit.counter.as_str()).collect();
         let used: HashMap<String, i64> = self.repository.used(&counters).await?.into_iter().collect();
-        let is_reached = |limit: &&UseLimit| used.get(&limit.counter).is_some_and(|used| *used >= limit.most);
+        let is_reached =
+            |limit: &&UseLimit| used.get(&limit.counter).copied().unwrap_or_default() >= limit.most;
         Ok(limits.iter().find(is_reached).map(|limit| limit.kind))
     }
 }

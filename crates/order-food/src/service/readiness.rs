@@ -10,7 +10,8 @@ pub struct Readiness {
     menu: Arc<Menu>,
     keys: Arc<Keys>,
     schema: RwLock<Schema>,
-    is_database_up: AtomicBool,
+    /// `None` before the first look.
+    is_database_up: RwLock<Option<bool>>,
     is_draining: AtomicBool,
 }
 
@@ -32,7 +33,7 @@ impl Readiness {
             menu,
             keys,
             schema: RwLock::new(Schema::Unknown),
-            is_database_up: AtomicBool::new(false),
+            is_database_up: RwLock::new(None),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -78,12 +79,12 @@ impl Readiness {
 
     /// Whether the database answered when it was last asked.
     pub fn is_database_up(&self) -> bool {
-        self.is_database_up.load(Ordering::Relaxed)
+        self.is_database_up.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
     }
 
     /// Notes whether the database answered; returns whether that is news.
     pub fn set_database_up(&self, is_up: bool) -> bool {
-        self.is_database_up.swap(is_up, Ordering::Relaxed) != is_up
+        self.is_database_up.write().unwrap_or_else(PoisonError::into_inner).replace(is_up) != Some(is_up)
     }
 
     /// Whether the process was told to stop.

@@ -1,12 +1,12 @@
 //! A server of its own for each test, on a database of its own, and a client.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use database_load::{Load, Options, Source};
 use domain::{Pepper, SystemClock};
-use order_food::app::BoundServer;
+use order_food::app::{AppState, BoundServer};
 use order_food::config::{Arguments, Config};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -28,6 +28,7 @@ pub struct TestServer {
     pub database: TestDatabase,
     pub address: SocketAddr,
     client: reqwest::Client,
+    pub state: actix_web::web::Data<AppState>,
     _serving: AbortOnDrop,
 }
 
@@ -98,12 +99,13 @@ impl TestServer {
         let config = Config::try_from(&arguments).expect("the settings are right");
         let bound = BoundServer::start(config).await.expect("the server starts");
         let address = bound.address();
+        let state = bound.state();
         let signals = StopSignals::listen().unwrap();
         let serving = tokio::spawn(async move {
             bound.run(signals).await;
         });
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { database, address, client, _serving: AbortOnDrop(serving) }
+        Self { database, address, client, state, _serving: AbortOnDrop(serving) }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -135,6 +137,15 @@ impl TestServer {
         let answer = self.order_text(key, cart(items)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
+    }
+}
+
+/// Waits until something that another process or task brings about is so.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "{what}: never");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -11,6 +11,7 @@ use super::answer::OrderBody;
 use crate::app::AppState;
 use crate::handler::authentication::authenticate;
 use crate::handler::error::{ApiError, FieldError};
+use crate::handler::reason::Reason;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -23,12 +24,11 @@ pub struct Page {
 }
 
 /// The caller's orders, newest first. The next page is only in the `Link` header (RFC 8288), its cursor opaque.
-pub async fn list(
-    request: HttpRequest,
-    page: Query<Page>,
-    app: Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn list(request: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&request, &app, Scope::ReadOrders)?;
+    let page = Query::<Page>::from_query(request.query_string());
+    let page = page
+        .map_err(|error| ApiError::new(Reason::BadRequest, format!("the query cannot be read: {error}")))?;
     let (limit, before) = page.parse()?;
     let (orders, next) = app.ordering.list(caller, before, limit).await?;
     let mut response = HttpResponse::Ok();

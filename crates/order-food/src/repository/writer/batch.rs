@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use database::{Connection, DatabaseUrl, Engine, Session};
-use tokio::time::timeout;
+use database::{Connection, DatabaseUrl, Engine, Session, on_engine};
+use sqlx::Connection as _;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::super::{NewOrder, OrderPlacement, StoredAnswer};
@@ -17,21 +18,36 @@ pub(super) type Outcomes = Vec<Option<OrderPlacement>>;
 pub(super) struct Store {
     url: DatabaseUrl,
     connection: Option<Connection>,
+    used_at: Instant,
 }
 
 impl Store {
     /// How long storing a batch may take. Whoever hears nothing by then does not know the outcome.
     const STATEMENT_DEADLINE: Duration = Duration::from_millis(1500);
 
-    pub(super) const fn new(url: DatabaseUrl) -> Self {
-        Self { url, connection: None }
+    pub(super) fn new(url: DatabaseUrl) -> Self {
+        Self { url, connection: None, used_at: Instant::now() }
     }
 
     pub(super) const fn is_connected(&self) -> bool {
         self.connection.is_some()
     }
 
-    async fn connect(&mut self) -> Result<&mut Connection, sqlx::Error> {
+    /// After so long without use a connection is tried before an order is entrusted to it.
+    const TRUSTED_IDLE: Duration = Duration::from_millis(250);
+    const PING_DEADLINE: Duration = Duration::from_millis(150);
+
+    /// Connects if there is no connection, or none that answers.
+    pub(super) async fn connect(&mut self) -> Result<&mut Connection, sqlx::Error> {
+        if self.used_at.elapsed() > Self::TRUSTED_IDLE
+            && let Some(connection) = &mut self.connection
+        {
+            let ping = async { on_engine!(connection, connection => connection.ping().await) };
+            if !matches!(timeout(Self::PING_DEADLINE, ping).await, Ok(Ok(()))) {
+                self.connection = None;
+            }
+        }
+        self.used_at = Instant::now();
         if self.connection.is_none() {
             let mut connection = Session::connect_once(&self.url, "order-food-writer").await?;
             if let Engine::Postgres(connection) = &mut connection {
@@ -57,7 +73,10 @@ impl Store {
             }
         });
         let outcome = stored.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        if outcome.as_ref().is_err_and(|error| !database::is_certainly_not_done(error)) {
+        self.used_at = Instant::now();
+        let is_lost =
+            |error: &sqlx::Error| !database::is_certainly_not_done(error) || database::is_unavailable(error);
+        if outcome.as_ref().is_err_and(is_lost) {
             self.connection = None;
         }
         outcome
@@ -140,33 +159,32 @@ pub(super) fn outcomes(
     answers: &HashMap<(i64, String), StoredAnswer>,
 ) -> Outcomes {
     let outcome = |(position, order): (usize, &&NewOrder)| {
-        if let Some(refused) = refused.remove(&position) {
-            return Some(refused);
-        }
         let id = order.order.id.uuid();
         if stored.contains(&id) {
             return Some(OrderPlacement::Stored);
         }
-        let Some(claim) = &order.idempotency else {
+        let answer = order.idempotency.as_ref().and_then(|claim| {
+            let answer = answers.get(&(order.order.client_id.get(), claim.key.as_str().to_owned()))?;
+            Some(answer.meets(id, &claim.request_hash))
+        });
+        match (answer, refused.remove(&position)) {
+            // Whoever has the key was answered already, whatever the limits say by now.
+            (Some(answer), _) => Some(answer),
+            (None, Some(refused)) => Some(refused),
             // Not stored now and not held up by a key: an earlier attempt has stored it.
-            return Some(OrderPlacement::Stored);
-        };
-        let answer = answers.get(&(order.order.client_id.get(), claim.key.as_str().to_owned()))?;
-        Some(answer.meets(id, &claim.request_hash))
+            (None, None) if order.idempotency.is_none() => Some(OrderPlacement::Stored),
+            (None, None) => None,
+        }
     };
     orders.iter().enumerate().map(outcome).collect()
 }
 
 /// Orders with a key that were not stored now: who has the key?
-pub(super) fn conflicts<'o>(
-    orders: &[&'o NewOrder],
-    refused: &HashMap<usize, OrderPlacement>,
-    stored: &HashSet<Uuid>,
-) -> Vec<(i64, &'o str)> {
-    let is_conflict = |(position, order): (usize, &&'o NewOrder)| {
+pub(super) fn conflicts<'o>(orders: &[&'o NewOrder], stored: &HashSet<Uuid>) -> Vec<(i64, &'o str)> {
+    let is_conflict = |order: &&'o NewOrder| {
         let claim = order.idempotency.as_ref()?;
-        let is_open = !refused.contains_key(&position) && !stored.contains(&order.order.id.uuid());
+        let is_open = !stored.contains(&order.order.id.uuid());
         is_open.then(|| (order.order.client_id.get(), claim.key.as_str()))
     };
-    orders.iter().enumerate().filter_map(is_conflict).collect()
+    orders.iter().filter_map(is_conflict).collect()
 }

@@ -13,7 +13,7 @@ mod sqlite;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use database::DatabaseUrl;
@@ -27,7 +27,8 @@ use batch::Store;
 #[derive(Clone)]
 pub struct OrderWriter {
     queue: mpsc::Sender<Job>,
-    is_connected: Arc<AtomicBool>,
+    /// How many writers have a connection.
+    connected: Arc<AtomicUsize>,
 }
 
 /// One order on its way, and who waits for it.
@@ -58,17 +59,14 @@ impl OrderWriter {
     pub fn start(url: &DatabaseUrl, writers: usize) -> Self {
         let (queue, jobs) = mpsc::channel(Self::QUEUE_ORDERS);
         let jobs = Arc::new(Mutex::new(jobs));
-        let is_connected = Arc::new(AtomicBool::new(false));
+        let connected = Arc::new(AtomicUsize::new(0));
         let writers = if url.sqlite_file().is_some() { 1 } else { writers };
         for _ in 0..writers {
-            let writer = Writer {
-                jobs: jobs.clone(),
-                store: Store::new(url.clone()),
-                is_connected: is_connected.clone(),
-            };
+            let (store, connected) = (Store::new(url.clone()), connected.clone());
+            let writer = Writer { jobs: jobs.clone(), store, connected, is_counted: false };
             tokio::spawn(writer.run());
         }
-        Self { queue, is_connected }
+        Self { queue, connected }
     }
 
     /// Stores an order, with its key and its redemption, or says why not. `Ok(Stored)` means that it is durable.
@@ -81,7 +79,7 @@ impl OrderWriter {
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
 
         let mut outcome = outcome;
-        if !self.is_connected.load(Ordering::Relaxed) {
+        if self.connected.load(Ordering::Relaxed) == 0 {
             let patience = timeout_at(now + Self::UNCONNECTED_DEADLINE, &mut outcome).await;
             match patience {
                 Ok(answer) => return answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
@@ -110,27 +108,47 @@ impl Job {
 struct Writer {
     jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
     store: Store,
-    is_connected: Arc<AtomicBool>,
+    connected: Arc<AtomicUsize>,
+    /// Whether this writer is among those counted as connected.
+    is_counted: bool,
 }
 
 impl Writer {
     async fn run(mut self) {
         let mut backlog = VecDeque::new();
-        while let Some(batch) = self.next_batch(&mut backlog).await {
-            if batch.is_empty() {
-                continue;
+        loop {
+            // Connects ahead of the first order, and again after a loss; if that fails, the order tells.
+            let _ = self.store.connect().await;
+            self.count();
+            match self.next_batch(&mut backlog).await {
+                Some(batch) if batch.is_empty() => {}
+                Some(batch) => self.write(batch).await,
+                None => return,
             }
-            self.write(batch).await;
-            self.is_connected.store(self.store.is_connected(), Ordering::Relaxed);
         }
+    }
+
+    /// Keeps the number of connected writers.
+    fn count(&mut self) {
+        let is_connected = self.store.is_connected();
+        if is_connected && !self.is_counted {
+            self.connected.fetch_add(1, Ordering::Relaxed);
+        } else if !is_connected && self.is_counted {
+            self.connected.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.is_counted = is_connected;
     }
 
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
     async fn next_batch(&self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
         if backlog.is_empty() {
             let mut received = Vec::with_capacity(Self::RECEIVE);
-            let mut jobs = self.jobs.lock().await;
-            if jobs.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await == 0 {
+            let wait =
+                async { self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await };
+            // Without a connection it is time to try again before long, with or without an order.
+            let wait =
+                if self.is_counted { Ok(wait.await) } else { timeout(Self::RECONNECT_PAUSE, wait).await };
+            if wait == Ok(0) {
                 return None;
             }
             backlog.extend(received);
@@ -150,6 +168,7 @@ impl Writer {
     }
 
     const RECEIVE: usize = 32;
+    const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 
     /// Stores a batch and answers everyone in it.
     async fn write(&mut self, batch: Vec<Job>) {
@@ -215,9 +234,10 @@ impl Writer {
         }
     }
 
-    /// Acknowledges what is there after all and tries the rest again, until the first deadline is over.
+    /// Acknowledges what is there after all and tries the rest again. A database that cannot be asked soon is away:
+    /// who waits is told that the outcome is unknown, and its key tells later.
     async fn ask(&mut self, part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
-        let Some(deadline) = part.iter().map(|job| job.deadline).min() else { return };
+        let deadline = Instant::now() + Self::ASK_DEADLINE;
         loop {
             let ids: Vec<_> = part.iter().map(|job| job.order.order.id.uuid()).collect();
             let asked =
@@ -248,5 +268,6 @@ impl Writer {
         }
     }
 
+    const ASK_DEADLINE: Duration = Duration::from_millis(200);
     const ASK_PAUSE: Duration = Duration::from_millis(50);
 }

@@ -73,7 +73,7 @@ pub(super) async fn store(
         transaction.commit().await?;
         (limits.refused, stored)
     };
-    let open = conflicts(orders, &refused, &stored);
+    let open = conflicts(orders, &stored);
     let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
     Ok(outcomes(orders, refused, &stored, &answers))
 }

@@ -104,7 +104,7 @@ pub(super) async fn store(
         sqlx::query(COUNT).bind(json(&uses)?).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
-    let open = conflicts(orders, &limits.refused, &stored);
+    let open = conflicts(orders, &stored);
     let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
     Ok(outcomes(orders, limits.refused, &stored, &answers))
 }

@@ -62,3 +62,28 @@ async fn demo_data_can_be_left_out() {
     let (_, greeting) = stop(api);
     assert!(greeting.contains("YOUR-KEY") && !greeting.contains("apitest"), "{greeting}");
 }
+
+/// A first start that died between two data sets is completed by the next.
+#[tokio::test]
+async fn an_interrupted_first_load_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    stop(start(folder.path()));
+    let database = folder.path().join("order-food.db");
+    let url = format!("sqlite://{}", database.display());
+    let url: database::DatabaseUrl = url.parse().unwrap();
+    let mut session = database::Session::open(&url, "test", Duration::from_secs(5)).await.unwrap();
+    test_database::execute(
+        session.connection.as_mut(),
+        "delete from orders; delete from api_keys; delete from api_clients; \
+         delete from data_loads where data_set in ('users', 'orders', 'coupons'); \
+         update data_loads set published_at = null where data_set = 'seed'",
+    )
+    .await;
+    session.close().await;
+    let api = start(folder.path());
+    api.order().await;
+    stop(api);
+    let api = start(folder.path());
+    let orders: Vec<Value> = serde_json::from_str(&api.text("/api/order").await).unwrap();
+    assert_eq!(orders.len(), 4);
+}

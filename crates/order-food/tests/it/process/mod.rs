@@ -1,6 +1,7 @@
 //! `order-food` as a process.
 
 mod embedded;
+mod money;
 mod settings;
 mod stopping;
 mod two_instances;

@@ -1,0 +1,210 @@
+//! Promo codes on `POST /api/order` and `POST /api/order/quote`
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use test_database::{TestEngine, on_both_engines};
+
+use crate::harness::{ADMIN_KEY, Answer, KEY, OTHER_KEY, TestServer, eventually};
+
+on_both_engines!(
+    the_seeded_codes,
+    codes_of_the_coupon_files,
+    conditions_have_their_reasons,
+    a_limit_holds_and_a_failed_order_uses_up_nothing,
+    a_limit_for_each_client,
+    quotes_cost_nothing,
+    a_quote_needs_no_key,
+    line_discounts_are_in_the_snapshot,
+    a_switched_off_promotion_hides_a_code_of_the_files,
+);
+
+fn body(items: &[(&str, u32)], code: &str) -> String {
+    let mut body: Value = serde_json::from_str(&crate::harness::cart(items)).unwrap();
+    body["couponCode"] = code.into();
+    body.to_string()
+}
+
+async fn order(server: &TestServer, key: &str, items: &[(&str, u32)], code: &str) -> Answer {
+    server.order_text(key, body(items, code)).await
+}
+
+async fn quote(server: &TestServer, items: &[(&str, u32)], code: &str) -> Answer {
+    let request = server.request(Method::POST, "/api/order/quote").header("content-type", "application/json");
+    server.send(request.body(body(items, code))).await
+}
+
+/// Adds a promotion, as the API of a later release would.
+async fn promotion(server: &TestServer, code: &str, columns: &str, values: &str) {
+    server
+        .database
+        .execute(&format!(
+            "insert into promotions (code, kind, value, min_items, min_subtotal_cents, active, source, created_at, \
+             updated_at{columns}) values ('{code}', 'fixed', 100, 0, 0, {}, 'api', 0, 0{values}); \
+             update change_counters set promotions = promotions + 1",
+            if server.database.url().engine() == "sqlite" { "1" } else { "true" },
+        ))
+        .await;
+    eventually("the promotion arrives", async || {
+        !quote(server, &[("1", 1)], code).await.text.contains("coupon_unknown")
+    })
+    .await;
+}
+
+async fn the_seeded_codes(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    server
+        .database
+        .execute(
+            "update products set price_cents = 800 where id = 9; update change_counters set menu = menu + 1",
+        )
+        .await;
+    eventually("the price arrives", async || server.get("/api/product/9").await.text.contains("8.00")).await;
+    for (items, code, discount, total) in [
+        (&[("1", 2), ("3", 1)][..], "SAVE10", 3.60, 32.37),
+        (&[("9", 1)][..], "HAPPYHOURS", 1.44, 6.56),
+        (&[("1", 1), ("3", 1)][..], "BUYGETONE", 9.99, 12.99),
+        (&[("1", 2)][..], "BUYGETONE", 12.99, 12.99),
+    ] {
+        let answer = order(&server, KEY, items, code).await;
+        assert_eq!(answer.status, 200, "{code}: {}", answer.text);
+        let placed = answer.json();
+        assert_eq!((&placed["discounts"], &placed["total"]), (&json!(discount), &json!(total)), "{code}");
+        assert_eq!(placed["couponCode"], code);
+        let found = server.get_with_key(&format!("/api/order/{}", placed["id"].as_str().unwrap()), KEY).await;
+        assert_eq!(found.text, answer.text, "the order reads back to the byte");
+    }
+    order(&server, KEY, &[("1", 1)], "BUYGETONE").await.is_error(422, "coupon_minimum_not_met");
+    assert_eq!(server.database.number("select count(*) from promotion_redemptions").await, 4);
+}
+
+async fn codes_of_the_coupon_files(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for code in ["HAPPYHRS", "BIRTHDAY", "OVER9000"] {
+        let placed = order(&server, KEY, &[("1", 2)], code).await.json();
+        assert_eq!((&placed["discounts"], &placed["total"]), (&json!(0.0), &json!(25.98)), "{code}");
+        assert_eq!(placed["couponCode"], code);
+    }
+    for code in
+        ["SUPER100", "TWICEIN1", "happyhrs", "save10", " SAVE10", "SAVE1", "HAPPYHR", "' or 1=1 --", "💥"]
+    {
+        order(&server, KEY, &[("1", 2)], code).await.is_error(422, "coupon_unknown");
+    }
+    order(&server, KEY, &[("1", 2)], "").await.is_error(422, "coupon_malformed");
+    order(&server, KEY, &[("1", 2)], &"X".repeat(65)).await.is_error(400, "validation_failed");
+}
+
+async fn conditions_have_their_reasons(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    promotion(&server, "LATER", ", starts_at", ", 9000000000000000").await;
+    promotion(&server, "EARLIER", ", ends_at", ", 1").await;
+    promotion(&server, "NEVER", ", max_uses", ", 0").await;
+    for (code, reason) in
+        [("LATER", "coupon_not_started"), ("EARLIER", "coupon_expired"), ("NEVER", "coupon_limit_reached")]
+    {
+        let answer = order(&server, KEY, &[("1", 1)], code).await;
+        answer.is_error(422, reason);
+        assert_eq!(answer.pointers(), ["/couponCode"]);
+        quote(&server, &[("1", 1)], code).await.is_error(422, reason);
+    }
+}
+
+async fn a_limit_holds_and_a_failed_order_uses_up_nothing(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    promotion(&server, "TWICE", ", max_uses", ", 2").await;
+    // Refused for other reasons: shape, product, key.
+    order(&server, KEY, &[("1", 0)], "TWICE").await.is_error(400, "validation_failed");
+    order(&server, KEY, &[("99", 1)], "TWICE").await.is_error(422, "unknown_product");
+    order(&server, "wrong", &[("1", 1)], "TWICE").await.is_error(403, "invalid_api_key");
+    for _ in 0..2 {
+        assert_eq!(order(&server, KEY, &[("1", 1)], "TWICE").await.status, 200);
+    }
+    for _ in 0..3 {
+        order(&server, KEY, &[("1", 1)], "TWICE").await.is_error(422, "coupon_limit_reached");
+    }
+    assert_eq!(server.database.number("select used from limit_counters").await, 2);
+    assert_eq!(server.database.number("select count(*) from promotion_redemptions").await, 2);
+}
+
+async fn a_limit_for_each_client(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    promotion(&server, "ONEEACH", ", max_uses, max_uses_per_client", ", 3, 1").await;
+    assert_eq!(order(&server, KEY, &[("1", 1)], "ONEEACH").await.json()["discounts"], 1.0);
+    order(&server, KEY, &[("1", 1)], "ONEEACH").await.is_error(422, "coupon_client_limit_reached");
+    assert_eq!(order(&server, OTHER_KEY, &[("1", 1)], "ONEEACH").await.status, 200);
+    assert_eq!(order(&server, ADMIN_KEY, &[("1", 1)], "ONEEACH").await.status, 200);
+    order(&server, OTHER_KEY, &[("1", 1)], "ONEEACH").await.is_error(422, "coupon_limit_reached");
+    let used = "select used from limit_counters where name = 'promotion:ONEEACH'";
+    assert_eq!(server.database.number(used).await, 3);
+    // A quote with a key counts that client's uses, one without cannot.
+    let asked = server.request(Method::POST, "/api/order/quote").header("content-type", "application/json");
+    let asked = asked.header("api_key", KEY).body(body(&[("1", 1)], "ONEEACH"));
+    server.send(asked).await.is_error(422, "coupon_limit_reached");
+}
+
+async fn quotes_cost_nothing(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    promotion(&server, "ONCE", ", max_uses", ", 1").await;
+    let before = server.database.number("select count(*) from orders").await;
+    for _ in 0..3 {
+        let quoted = quote(&server, &[("1", 2), ("3", 1)], "ONCE").await;
+        assert_eq!(quoted.status, 200);
+        assert!(
+            quoted.text.contains(r#""subtotal":35.97,"discounts":1.00,"total":34.97,"couponCode":"ONCE""#),
+            "{}",
+            quoted.text
+        );
+        assert_eq!(quoted.json().get("id"), None);
+    }
+    assert_eq!(server.database.number("select count(*) from orders").await, before);
+    assert_eq!(order(&server, KEY, &[("1", 2)], "ONCE").await.status, 200);
+    quote(&server, &[("1", 1)], "ONCE").await.is_error(422, "coupon_limit_reached");
+}
+
+async fn a_quote_needs_no_key(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let post = || server.request(Method::POST, "/api/order/quote").header("content-type", "application/json");
+    let quoted = server.send(post().body(crate::harness::cart(&[("1", 1)]))).await;
+    assert_eq!(
+        quoted.text,
+        r#"{"items":[{"productId":"1","quantity":1}],"products":[{"id":"1","name":"Chicken Waffle","price":12.99,"category":"Waffle"}],"subtotal":12.99,"discounts":0.00,"total":12.99}"#
+    );
+    server
+        .send(post().header("api_key", "wrong").body(crate::harness::cart(&[("1", 1)])))
+        .await
+        .is_error(403, "invalid_api_key");
+    server.send(post().body("{}")).await.is_error(400, "validation_failed");
+    server.send(post().body(crate::harness::cart(&[("99", 1)]))).await.is_error(422, "unknown_product");
+}
+
+async fn line_discounts_are_in_the_snapshot(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    order(&server, KEY, &[("1", 2), ("3", 1), ("5", 7)], "SAVE10").await;
+    let lines = "select cast(sum(discount_cents) as bigint) from order_lines where order_id = (select max(id) from order_summaries)";
+    let lines = match engine {
+        TestEngine::Postgres => lines
+            .replace("max(id)", "id")
+            .replace("order_summaries)", "order_summaries order by created_at desc limit 1)"),
+        TestEngine::Sqlite => lines.to_owned(),
+    };
+    // 10 % of 25.98 + 9.99 + 62.93
+    assert_eq!(server.database.number(&lines).await, 989);
+}
+
+async fn a_switched_off_promotion_hides_a_code_of_the_files(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    promotion(&server, "HAPPYHRS", "", "").await;
+    eventually("the promotion decides", async || {
+        order(&server, KEY, &[("1", 1)], "HAPPYHRS").await.json()["discounts"] == 1.0
+    })
+    .await;
+    let off = if engine == TestEngine::Sqlite { "0" } else { "false" };
+    server
+        .database
+        .execute(&format!("update promotions set active = {off} where code = 'HAPPYHRS'; update change_counters set promotions = promotions + 1"))
+        .await;
+    eventually("it is switched off", async || {
+        order(&server, KEY, &[("1", 1)], "HAPPYHRS").await.status == 422
+    })
+    .await;
+    order(&server, KEY, &[("1", 1)], "HAPPYHRS").await.is_error(422, "coupon_unknown");
+}

@@ -7,7 +7,7 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 Usage: ./scripts/test.sh
 
 Builds everything, starts a private PostgreSQL (scripts/with-postgres.sh, which installs it from the system's packages
-where it is missing), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
+where it is missing, as are nginx and curl), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
 
 Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
 TEXT
@@ -17,6 +17,16 @@ fi
 cd "$(dirname "$0")/.."
 command -v cargo >/dev/null || { echo "test.sh: cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
 command -v cc >/dev/null || { echo "test.sh: a C compiler is missing (Debian: apt-get install build-essential)" >&2; exit 1; }
+
+# What the tests start beside PostgreSQL: a proxy, and the client of the documentation's examples.
+install() {
+  command -v apt-get >/dev/null || { echo "test.sh: $* missing, and no apt-get to install it" >&2; exit 1; }
+  local sudo=
+  [ "$(id -u)" -eq 0 ] || sudo=sudo
+  $sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -yq "$@"
+}
+[ -x /usr/sbin/nginx ] || [ -x /usr/bin/nginx ] || [ -x /usr/local/sbin/nginx ] || install nginx-light
+command -v curl >/dev/null || install curl
 
 phase() {
   local name=$1 start=$SECONDS

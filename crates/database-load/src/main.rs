@@ -128,7 +128,7 @@ fn main() -> ExitCode {
         Ok(job) => job,
         Err(error) => return Refusal::from(error).report("database-load"),
     };
-    telemetry::start(&arguments.log, if job.json { LogStream::Stderr } else { LogStream::Stdout });
+    let _log = telemetry::start(&arguments.log, if job.json { LogStream::Stderr } else { LogStream::Stdout });
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

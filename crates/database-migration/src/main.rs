@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         None | Some(Command::Up) => LogStream::Stdout,
         Some(Command::Status | Command::Validate) => LogStream::Stderr,
     };
-    telemetry::start(&arguments.log, stream);
+    let _log = telemetry::start(&arguments.log, stream);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(&arguments, &url)),
         Err(error) => {

@@ -23,10 +23,10 @@ fn main() -> ExitCode {
         Err(error) => return Refusal::from(error).report("order-food"),
     };
     if let Some(Command::Keys(command)) = &arguments.command {
-        telemetry::start(&arguments.log, LogStream::Stderr);
+        let _log = telemetry::start(&arguments.log, LogStream::Stderr);
         return keys(command, &config);
     }
-    telemetry::start(&arguments.log, LogStream::Stdout);
+    let _log = telemetry::start(&arguments.log, LogStream::Stdout);
     // Requests run on the server's own threads; this one follows changes in the database.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,

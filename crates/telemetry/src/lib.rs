@@ -2,6 +2,8 @@
 
 mod logs;
 mod signals;
+mod writer;
 
 pub use logs::{LogArgs, LogFormat, LogStream, causes, start};
 pub use signals::{StopSignal, StopSignals};
+pub use writer::LogGuard;

@@ -1,12 +1,13 @@
 //! Log lines on stdout: JSON for machines, plain text for people.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::panic;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::writer::{LogGuard, LogWriter};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,28 +45,20 @@ pub enum LogStream {
     Stderr,
 }
 
-impl<'a> MakeWriter<'a> for LogStream {
-    type Writer = Box<dyn Write + 'a>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        match self {
-            Self::Stdout => Box::new(io::stdout()),
-            Self::Stderr => Box::new(io::stderr()),
-        }
-    }
-}
-
-/// Starts logging, panics included. The first call of a process counts.
-pub fn start(arguments: &LogArgs, stream: LogStream) {
+/// Starts logging, panics included. The first call of a process counts. Lines are written by a thread of their own;
+/// keep the guard until the process ends, or the last of them may be lost.
+#[must_use]
+pub fn start(arguments: &LogArgs, stream: LogStream) -> LogGuard {
     let is_terminal = match stream {
         LogStream::Stdout => io::stdout().is_terminal(),
         LogStream::Stderr => io::stderr().is_terminal(),
     };
     let format =
         arguments.log_format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });
+    let Ok((writer, guard)) = LogWriter::start(stream) else { return LogGuard::none() };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&arguments.log_filter))
-        .with_writer(stream)
+        .with_writer(writer)
         .with_ansi(is_terminal);
     // A second start in one process (tests) keeps the first one's settings.
     let _ = match format {
@@ -83,6 +76,7 @@ pub fn start(arguments: &LogArgs, stream: LogStream) {
         let message = panic.payload_as_str().unwrap_or("a panic without a text");
         tracing::error!(place, "panicked: {message}");
     }));
+    guard
 }
 
 /// An error's causes in one line, for the log; each is named once, although some errors repeat their cause.

@@ -151,7 +151,7 @@ impl From<RepositoryError> for ApiError {
                     .retry_after(RETRY_PAUSE)
             }
             RepositoryError::OutcomeUnknown(_) => {
-                let message = "the order may or may not have been stored; look it up before ordering again";
+                let message = "the order may or may not have been stored; send it again with the same Idempotency-Key, or look it up";
                 Self::new(Reason::OutcomeUnknown, message).retry_after(RETRY_PAUSE)
             }
             RepositoryError::QueueFull => {

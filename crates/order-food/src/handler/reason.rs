@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// 400: something about the request that none of the others names.
+    /// 400: something about the request that none of the others names. 408: it did not arrive in time.
     BadRequest,
     /// 400: the body is not JSON.
     InvalidJson,
@@ -57,7 +57,7 @@ pub enum Reason {
     DatabaseUnavailable,
     /// 503: the database went away while storing; the order is stored or not.
     OutcomeUnknown,
-    /// 503: this process does not have its data yet.
+    /// 503: this process has too much to do, or does not have its data yet.
     Overloaded,
     /// 500: a fault of this program.
     Internal,

@@ -19,6 +19,10 @@ pub(super) struct Store {
     url: DatabaseUrl,
     connection: Option<Connection>,
     used_at: Instant,
+    /// PostgreSQL's process behind the present connection.
+    backend: Option<postgres::Backend>,
+    /// The process behind a connection that was lost with a commit under way: it may still be at it.
+    lost: Option<postgres::Backend>,
 }
 
 impl Store {
@@ -26,7 +30,7 @@ impl Store {
     const STATEMENT_DEADLINE: Duration = Duration::from_millis(1500);
 
     pub(super) fn new(url: DatabaseUrl) -> Self {
-        Self { url, connection: None, used_at: Instant::now() }
+        Self { url, connection: None, used_at: Instant::now(), backend: None, lost: None }
     }
 
     pub(super) const fn is_connected(&self) -> bool {
@@ -51,7 +55,7 @@ impl Store {
         if self.connection.is_none() {
             let mut connection = Session::connect_once(&self.url, "order-food-writer").await?;
             if let Engine::Postgres(connection) = &mut connection {
-                postgres::prepare_session(connection).await?;
+                self.backend = Some(postgres::prepare_session(connection).await?);
             }
             self.connection = Some(connection);
         }
@@ -78,18 +82,29 @@ impl Store {
             |error: &sqlx::Error| !database::is_certainly_not_done(error) || database::is_unavailable(error);
         if outcome.as_ref().is_err_and(is_lost) {
             self.connection = None;
+            self.lost = self.backend.take();
         }
         outcome
     }
 
-    /// Which of the ids are there.
+    /// Which of the ids are there, after a connection was lost. Nothing is still on its way when this answers: a commit
+    /// that came after the answer would make "not stored" a lie.
     pub(super) async fn stored_ids(&mut self, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let found = match self.connect().await? {
-            Engine::Postgres(connection) => postgres::stored_ids(connection, ids).await,
-            Engine::Sqlite(connection) => sqlite::stored_ids(connection, ids).await,
+        self.connect().await?;
+        let found = match &mut self.connection {
+            None => return Err(sqlx::Error::PoolTimedOut),
+            Some(Engine::Sqlite(connection)) => sqlite::stored_ids(connection, ids).await,
+            Some(Engine::Postgres(connection)) => match &self.lost {
+                None => postgres::stored_ids(connection, ids).await,
+                Some(lost) => match postgres::end(connection, lost).await {
+                    Ok(()) => postgres::stored_ids(connection, ids).await,
+                    Err(error) => Err(error),
+                },
+            },
         };
-        if found.is_err() {
-            self.connection = None;
+        match &found {
+            Ok(_) => self.lost = None,
+            Err(_) => self.connection = None,
         }
         found
     }
@@ -149,6 +164,12 @@ pub(super) fn hand_out(orders: &[&NewOrder], mut used: HashMap<String, i64>) -> 
         }
     }
     limits
+}
+
+/// What becomes of orders that nothing but their own ids can hold up: one that was not stored now is there from an
+/// earlier attempt.
+pub(super) fn all_stored(orders: &[&NewOrder]) -> Outcomes {
+    vec![Some(OrderPlacement::Stored); orders.len()]
 }
 
 /// Says of each order what became of it: refused, stored, or its key's doing.

@@ -225,7 +225,12 @@ impl Writer {
                 if database::is_lock_timeout(&failure) && Instant::now() < job.deadline {
                     parts.insert(0, vec![job]);
                 } else if database::is_lock_timeout(&failure) {
-                    job.answer(Err(RepositoryError::KeyInProgress));
+                    let has_key = job.order.idempotency.is_some();
+                    job.answer(Err(if has_key {
+                        RepositoryError::KeyInProgress
+                    } else {
+                        RepositoryError::QueueFull
+                    }));
                 } else {
                     tracing::error!(order = %job.order.order.id, cause, "an order was refused by the database");
                     job.answer(Err(RepositoryError::Refused));

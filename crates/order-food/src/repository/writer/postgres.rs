@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::super::{NewOrder, StoredAnswer};
-use super::batch::{AnswerRow, Limits, Outcomes, conflicts, counter_names, hand_out, outcomes};
+use super::batch::{AnswerRow, Limits, Outcomes, all_stored, conflicts, counter_names, hand_out, outcomes};
 
 /// How long a statement waits for a key or a counter that another transaction holds.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '250ms'";
@@ -15,7 +15,7 @@ const LOCK_TIMEOUT: &str = "set lock_timeout = '250ms'";
 const STORE_PLAIN: &str = "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
     select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
     from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) \
-    on conflict (id) do nothing returning id";
+    on conflict (id) do nothing";
 
 /// Keys are claimed in sorted order, so that two batches with the same keys wait for one another and never in a circle.
 /// An order whose key is taken is not stored, nor counted.
@@ -49,8 +49,28 @@ const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select
 const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from idempotency_keys k \
     join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key";
 
-pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query(LOCK_TIMEOUT).execute(connection).await.map(drop)
+/// A server process: numbers are used again, so its start belongs to it.
+#[derive(sqlx::FromRow)]
+pub(super) struct Backend {
+    pid: i32,
+    started_at: String,
+}
+
+pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Backend, sqlx::Error> {
+    const SELF: &str =
+        "select pid, backend_start::text as started_at from pg_stat_activity where pid = pg_backend_pid()";
+    sqlx::query(LOCK_TIMEOUT).execute(&mut *connection).await?;
+    sqlx::query_as(SELF).fetch_one(connection).await
+}
+
+/// Ends another session of ours, and returns once it is gone with its transaction.
+pub(super) async fn end(connection: &mut PgConnection, backend: &Backend) -> Result<(), sqlx::Error> {
+    // Waits up to 150 ms by itself; an error says that it did not succeed in that time.
+    const END: &str = "select coalesce(bool_and(pg_terminate_backend(pid, 150)), true) from pg_stat_activity \
+                       where pid = $1 and backend_start::text = $2 and pid <> pg_backend_pid()";
+    let is_gone =
+        sqlx::query_scalar(END).bind(backend.pid).bind(&backend.started_at).fetch_one(connection).await?;
+    if is_gone { Ok(()) } else { Err(sqlx::Error::PoolTimedOut) }
 }
 
 pub(super) async fn store(
@@ -58,8 +78,8 @@ pub(super) async fn store(
     orders: &[&NewOrder],
 ) -> Result<Outcomes, sqlx::Error> {
     if orders.iter().all(|order| order.is_plain()) {
-        let stored = store_plain(connection, orders).await?;
-        return Ok(outcomes(orders, HashMap::new(), &stored, &HashMap::new()));
+        store_plain(connection, orders).await?;
+        return Ok(all_stored(orders));
     }
     let counters = counter_names(orders);
     let (refused, stored) = if counters.is_empty() {
@@ -78,19 +98,16 @@ pub(super) async fn store(
     Ok(outcomes(orders, refused, &stored, &answers))
 }
 
-async fn store_plain(
-    connection: &mut PgConnection,
-    orders: &[&NewOrder],
-) -> Result<HashSet<Uuid>, sqlx::Error> {
+async fn store_plain(connection: &mut PgConnection, orders: &[&NewOrder]) -> Result<(), sqlx::Error> {
     let columns = Columns::of(orders.iter().copied());
-    let ids: Vec<Uuid> = sqlx::query_scalar(STORE_PLAIN)
+    sqlx::query(STORE_PLAIN)
         .bind(&columns.ids)
         .bind(&columns.client_ids)
         .bind(&columns.created_at)
         .bind(&columns.snapshots)
-        .fetch_all(connection)
-        .await?;
-    Ok(ids.into_iter().collect())
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 async fn store_fitting(

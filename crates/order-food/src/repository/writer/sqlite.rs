@@ -8,20 +8,29 @@ use sqlx::{Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 use super::super::{NewOrder, StoredAnswer};
-use super::batch::{AnswerRow, Limits, Outcomes, conflicts, counter_names, hand_out, outcomes};
+use super::batch::{AnswerRow, Limits, Outcomes, all_stored, conflicts, counter_names, hand_out, outcomes};
 
 const STORE_PLAIN: &str = "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
     select unhex(value ->> 'id'), value ->> 'client', 'placed', 1, value ->> 'at', value ->> 'at', value -> 'snapshot' \
-    from json_each($1) where true on conflict (id) do nothing returning id";
+    from json_each($1) where true on conflict (id) do nothing";
 const CLAIM_KEYS: &str = "insert into idempotency_keys (client_id, key, request_hash, order_id, response, created_at) \
     select value ->> 'client', value ->> 'key', unhex(value ->> 'hash'), unhex(value ->> 'id'), \
     cast(value ->> 'response' as blob), value ->> 'at' from json_each($1) where value ->> 'key' is not null \
     on conflict do nothing";
-const STORE: &str = "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
-    select unhex(value ->> 'id'), value ->> 'client', 'placed', 1, value ->> 'at', value ->> 'at', value -> 'snapshot' \
-    from json_each($1) where value ->> 'key' is null or exists (select 1 from idempotency_keys k \
-    where k.client_id = value ->> 'client' and k.key = value ->> 'key' and k.order_id = unhex(value ->> 'id')) \
-    on conflict (id) do nothing returning id";
+macro_rules! store {
+    ($end:literal) => {
+        concat!(
+            "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
+             select unhex(value ->> 'id'), value ->> 'client', 'placed', 1, value ->> 'at', value ->> 'at', \
+             value -> 'snapshot' from json_each($1) where value ->> 'key' is null or exists \
+             (select 1 from idempotency_keys k where k.client_id = value ->> 'client' and k.key = value ->> 'key' \
+             and k.order_id = unhex(value ->> 'id')) on conflict (id) do nothing",
+            $end
+        )
+    };
+}
+const STORE: &str = store!("");
+const STORE_RETURNING: &str = store!(" returning id");
 const REDEEM: &str = "insert into promotion_redemptions (order_id, promotion_code, client_id, discount_cents, created_at) \
     select unhex(value ->> 'id'), value ->> 'code', value ->> 'client', value ->> 'discount', value ->> 'at' \
     from json_each($1) where value ->> 'code' is not null \
@@ -80,18 +89,31 @@ pub(super) async fn store(
 ) -> Result<Outcomes, sqlx::Error> {
     if orders.iter().all(|order| order.is_plain()) {
         let rows = rows(orders.iter().copied())?;
-        let stored: Vec<Uuid> = sqlx::query_scalar(STORE_PLAIN).bind(rows).fetch_all(connection).await?;
-        return Ok(outcomes(orders, HashMap::new(), &stored.into_iter().collect(), &HashMap::new()));
+        sqlx::query(STORE_PLAIN).bind(rows).execute(connection).await?;
+        return Ok(all_stored(orders));
     }
     let mut transaction = connection.begin_with("begin immediate").await?;
     let limits = limits(&mut transaction, orders).await?;
     let fitting = orders.iter().enumerate().filter(|(position, _)| !limits.refused.contains_key(position));
-    let rows = rows(fitting.map(|(_, order)| *order))?;
+    let rows = rows(fitting.clone().map(|(_, order)| *order))?;
     if orders.iter().any(|order| order.idempotency.is_some()) {
         sqlx::query(CLAIM_KEYS).bind(&rows).execute(&mut *transaction).await?;
     }
-    let stored: Vec<Uuid> = sqlx::query_scalar(STORE).bind(&rows).fetch_all(&mut *transaction).await?;
-    let stored: HashSet<Uuid> = stored.into_iter().collect();
+    // Every row that a statement returns is handed from thread to thread: ask for them only where it matters which
+    // orders are new, that is where uses are counted, or where some are missing.
+    let ids: HashSet<Uuid> = fitting.map(|(_, order)| order.order.id.uuid()).collect();
+    let stored: HashSet<Uuid> = if limits.uses.is_empty() {
+        let added = sqlx::query(STORE).bind(&rows).execute(&mut *transaction).await?.rows_affected();
+        if added == ids.len() as u64 {
+            ids
+        } else {
+            stored_ids(&mut transaction, &ids.into_iter().collect::<Vec<_>>()).await?
+        }
+    } else {
+        let new: Vec<Uuid> =
+            sqlx::query_scalar(STORE_RETURNING).bind(&rows).fetch_all(&mut *transaction).await?;
+        new.into_iter().collect()
+    };
     if orders.iter().any(|order| order.redemption.is_some()) {
         let ids: Vec<_> = stored.iter().map(|id| id.simple().to_string()).collect();
         sqlx::query(REDEEM).bind(&rows).bind(json(&ids)?).execute(&mut *transaction).await?;

@@ -1,5 +1,6 @@
 //! `order-food` as a process.
 
+mod breaking;
 mod documentation;
 mod embedded;
 mod money;

@@ -91,15 +91,15 @@ fn failed(reason: &str) -> ExitCode {
 /// What a newcomer needs. On stderr: stdout is the log's.
 fn greet(bound: &BoundServer, url: &str) {
     let address = bound.address();
-    let key = match bound.state().keys.authenticate(DEMO_KEY, Scope::CreateOrder) {
-        Ok(_) => DEMO_KEY,
-        Err(_) => "YOUR-KEY",
+    let (key, code) = match bound.state().keys.authenticate(DEMO_KEY, Scope::CreateOrder) {
+        Ok(_) => (DEMO_KEY, ", \"couponCode\": \"SAVE10\""),
+        Err(_) => ("YOUR-KEY", ""),
     };
     let _ = writeln!(
         io::stderr(),
         "\n  order-food serves http://{address} from {url}\n\n  The menu:   curl http://{address}/api/product\n  \
          An order:   curl http://{address}/api/order -H 'api_key: {key}' -H 'Content-Type: application/json' \\\n                \
-         -d '{{\"items\": [{{\"productId\": \"1\", \"quantity\": 2}}, {{\"productId\": \"3\", \"quantity\": 1}}]}}'\n  \
+         -d '{{\"items\": [{{\"productId\": \"1\", \"quantity\": 2}}, {{\"productId\": \"3\", \"quantity\": 1}}]{code}}}'\n  \
          Stop:       Ctrl-C\n"
     );
 }

@@ -2,6 +2,7 @@
 
 pub mod authentication;
 pub mod body;
+pub mod cached;
 pub mod error;
 pub mod fault;
 pub mod health;

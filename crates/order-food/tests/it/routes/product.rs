@@ -11,6 +11,9 @@ on_both_engines!(
     one_product,
     ids_that_are_none,
     images_are_shown_where_there_are_some,
+    a_menu_that_is_known_is_not_sent_again,
+    a_menu_is_sent_as_the_client_likes_it,
+    a_menu_swap_is_seen_whole,
 );
 
 async fn the_menu_is_the_ten_products(engine: TestEngine) {
@@ -76,4 +79,84 @@ async fn images_are_shown_where_there_are_some(engine: TestEngine) {
     }
     let order = server.order(crate::harness::KEY, &[("1", 1)]).await;
     assert_eq!(order["products"][0]["image"]["tablet"], "/b.jpg");
+}
+
+async fn a_menu_that_is_known_is_not_sent_again(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for path in ["/api/product", "/api/product/3", "/api/product?category=pizza"] {
+        let first = server.get(path).await;
+        let tag = first.header("etag").to_owned();
+        assert_eq!((tag.len(), first.header("cache-control")), (34, "no-cache"), "{path}");
+        let again =
+            server.send(server.request(reqwest::Method::GET, path).header("if-none-match", &tag)).await;
+        assert_eq!(
+            (again.status.as_u16(), again.text.as_str(), again.header("etag")),
+            (304, "", tag.as_str()),
+            "{path}"
+        );
+        let other = server
+            .send(server.request(reqwest::Method::GET, path).header("if-none-match", "\"other\""))
+            .await;
+        assert_eq!(other.status, 200);
+    }
+}
+
+async fn a_menu_is_sent_as_the_client_likes_it(engine: TestEngine) {
+    use std::io::Read;
+    let server = TestServer::start(engine).await;
+    server
+        .database
+        .execute(
+            "update products set name = name || ' with a long and repetitive, repetitive, repetitive description'; \
+             update change_counters set menu = menu + 1",
+        )
+        .await;
+    crate::harness::eventually("the menu is long", async || {
+        server.get("/api/product").await.text.len() > 1024
+    })
+    .await;
+    let plain = server.get("/api/product").await;
+    for coding in ["gzip", "br"] {
+        let request = server.request(reqwest::Method::GET, "/api/product").header("accept-encoding", coding);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["content-encoding"], coding);
+        assert!(response.headers()["vary"].to_str().unwrap().contains("Accept-Encoding"));
+        let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+        assert_ne!(tag, plain.header("etag"), "other bytes, another tag");
+        let bytes = response.bytes().await.unwrap();
+        let mut text = String::new();
+        match coding {
+            "gzip" => flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap(),
+            _ => brotli::Decompressor::new(&bytes[..], 4096).read_to_string(&mut text).unwrap(),
+        };
+        assert_eq!(text, plain.text);
+        assert!(bytes.len() < plain.text.len() / 2);
+        let known = server.request(reqwest::Method::GET, "/api/product").header("accept-encoding", coding);
+        assert_eq!(server.send(known.header("if-none-match", tag)).await.status, 304);
+    }
+}
+
+/// Readers see the old menu or the new one, and the tag is always that of the body.
+async fn a_menu_swap_is_seen_whole(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let mut tags = std::collections::HashMap::new();
+    for round in 0..4 {
+        server
+            .database
+            .execute(&format!(
+                "update products set category = 'Round {round}'; update change_counters set menu = menu + 1"
+            ))
+            .await;
+        let started = std::time::Instant::now();
+        while started.elapsed() < std::time::Duration::from_millis(700) {
+            let answer = server.get("/api/product").await;
+            let menu = answer.json();
+            let categories: std::collections::HashSet<_> =
+                menu.as_array().unwrap().iter().map(|product| product["category"].to_string()).collect();
+            assert!(categories.len() == 1 || round == 0, "a mixture: {categories:?}");
+            let body = tags.entry(answer.header("etag").to_owned()).or_insert_with(|| answer.text.clone());
+            assert_eq!(*body, answer.text, "one tag for two bodies");
+        }
+    }
+    assert_eq!(tags.len(), 5);
 }

@@ -1,51 +1,115 @@
 //! Log lines leave on a thread of their own, so that no request waits for whoever reads them.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::LogStream;
 
-/// Where lines are put. Full, it drops lines below warnings and counts them; warnings wait for their turn.
+/// Where lines are put. Full, it drops lines below warnings and counts them; warnings wait a while for space.
 #[derive(Clone)]
-pub(crate) struct LogWriter {
-    lines: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
-}
-
-enum Message {
-    Line(Vec<u8>),
-    Flush(Sender<()>),
-}
+pub(crate) struct LogWriter(Arc<Queue>);
 
 /// Sees to it that what was logged is written before the process ends.
-pub struct LogGuard(Option<SyncSender<Message>>);
+pub struct LogGuard(Option<Arc<Queue>>);
 
-impl LogWriter {
-    /// Lines that wait at most; some 16 MiB.
-    const CAPACITY: usize = 65_536;
-    /// Lines written in one go.
-    const BATCH_BYTES: usize = 64 * 1024;
+#[derive(Default)]
+struct Queue {
+    lines: Mutex<Lines>,
+    /// There is something to write.
+    arrived: Condvar,
+    /// Something was written.
+    written: Condvar,
+}
 
-    /// Starts the thread.
-    pub(crate) fn start(stream: LogStream) -> io::Result<(Self, LogGuard)> {
-        let (sender, lines) = sync_channel(Self::CAPACITY);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counted = dropped.clone();
-        thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&lines, stream, &counted))?;
-        Ok((Self { lines: sender.clone(), dropped }, LogGuard(Some(sender))))
+#[derive(Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    dropped: u64,
+    /// Bytes ever put in, and ever written.
+    total_in: u64,
+    total_out: u64,
+}
+
+impl Queue {
+    /// Bytes that wait at most.
+    const CAPACITY_BYTES: usize = 16 * 1024 * 1024;
+    /// Between two writes: under load, lines are written in bundles and nobody wakes the thread for each.
+    const PAUSE: Duration = Duration::from_millis(5);
+    /// How long a warning waits for space. Whoever reads the log is gone then.
+    const SPACE_DEADLINE: Duration = Duration::from_secs(1);
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, line: &[u8], may_be_dropped: bool) {
+        let mut lines = self.lock();
+        if lines.waiting.len() + line.len() > Self::CAPACITY_BYTES && !may_be_dropped {
+            let is_full = |lines: &mut Lines| lines.waiting.len() + line.len() > Self::CAPACITY_BYTES;
+            let waited = self.written.wait_timeout_while(lines, Self::SPACE_DEADLINE, is_full);
+            (lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        if lines.waiting.len() + line.len() > Self::CAPACITY_BYTES {
+            lines.dropped += 1;
+            return;
+        }
+        let was_empty = lines.waiting.is_empty();
+        lines.waiting.extend_from_slice(line);
+        lines.total_in += line.len() as u64;
+        drop(lines);
+        if was_empty {
+            self.arrived.notify_one();
+        }
+    }
+
+    fn write_for_ever(&self, out: &mut dyn Write) {
+        let mut bundle = Vec::new();
+        loop {
+            let lines = self.arrived.wait_while(self.lock(), |lines| lines.waiting.is_empty());
+            let mut lines = lines.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut lines.waiting, &mut bundle);
+            let dropped = std::mem::take(&mut lines.dropped);
+            drop(lines);
+            let bytes = bundle.len() as u64;
+            if dropped > 0 {
+                let line = format!(
+                    "{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"dropped\":{dropped}}}\n"
+                );
+                bundle.extend_from_slice(line.as_bytes());
+            }
+            // A log that nobody takes is no reason to stop serving.
+            let _ = out.write_all(&bundle).and_then(|()| out.flush());
+            bundle.clear();
+            self.lock().total_out += bytes;
+            self.written.notify_all();
+            thread::sleep(Self::PAUSE); // ok: bundles lines; whoever waits for a flush waits no longer than this
+        }
+    }
+
+    fn flush(&self, deadline: Duration) {
+        let end = Instant::now() + deadline;
+        let lines = self.lock();
+        let target = lines.total_in;
+        let left = end.saturating_duration_since(Instant::now());
+        let _ = self.written.wait_timeout_while(lines, left, |lines| lines.total_out < target);
     }
 }
 
 impl LogWriter {
-    fn line(&self, may_be_dropped: bool) -> Line<'_> {
-        Line { writer: self, bytes: Vec::with_capacity(384), may_be_dropped }
+    /// Starts the thread.
+    pub(crate) fn start(stream: LogStream) -> io::Result<(Self, LogGuard)> {
+        let queue = Arc::new(Queue::default());
+        let writing = queue.clone();
+        thread::Builder::new().name("log".to_owned()).spawn(move || match stream {
+            LogStream::Stdout => writing.write_for_ever(&mut io::stdout()),
+            LogStream::Stderr => writing.write_for_ever(&mut io::stderr()),
+        })?;
+        Ok((Self(queue.clone()), LogGuard(Some(queue))))
     }
 }
 
@@ -57,66 +121,25 @@ impl LogGuard {
     pub(crate) const fn none() -> Self {
         Self(None)
     }
-
-    /// Waits until everything logged so far is written, but not for ever.
-    pub fn flush(&self) {
-        let Some(lines) = &self.0 else { return };
-        let (done, written) = channel();
-        if lines.try_send(Message::Flush(done)).is_ok() {
-            let _ = written.recv_timeout(Self::FLUSH_DEADLINE);
-        }
-    }
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.flush();
-    }
-}
-
-fn write_lines(lines: &Receiver<Message>, stream: LogStream, dropped: &AtomicU64) {
-    let mut out: Box<dyn Write> = match stream {
-        LogStream::Stdout => Box::new(io::stdout()),
-        LogStream::Stderr => Box::new(io::stderr()),
-    };
-    let mut buffer = Vec::with_capacity(2 * LogWriter::BATCH_BYTES);
-    while let Ok(message) = lines.recv() {
-        let mut flushes = Vec::new();
-        let mut next = Some(message);
-        while let Some(message) = next {
-            match message {
-                Message::Line(line) => buffer.extend_from_slice(&line),
-                Message::Flush(done) => flushes.push(done),
-            }
-            next = if buffer.len() < LogWriter::BATCH_BYTES { lines.try_recv().ok() } else { None };
-        }
-        match dropped.swap(0, Ordering::Relaxed) {
-            0 => {}
-            count => {
-                let line =
-                    format!("{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"dropped\":{count}}}\n");
-                buffer.extend_from_slice(line.as_bytes());
-            }
-        }
-        // A log that nobody takes is no reason to stop serving.
-        let _ = out.write_all(&buffer).and_then(|()| out.flush());
-        buffer.clear();
-        for done in flushes {
-            let _ = done.send(());
+        if let Some(queue) = &self.0 {
+            queue.flush(Self::FLUSH_DEADLINE);
         }
     }
 }
 
-/// One line under way.
+/// One line under way; it arrives in one piece.
 pub(crate) struct Line<'w> {
-    writer: &'w LogWriter,
-    bytes: Vec<u8>,
+    queue: &'w Queue,
     may_be_dropped: bool,
 }
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.extend_from_slice(bytes);
+        self.queue.put(bytes, self.may_be_dropped);
         Ok(bytes.len())
     }
 
@@ -125,58 +148,55 @@ impl Write for Line<'_> {
     }
 }
 
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        let line = Message::Line(std::mem::take(&mut self.bytes));
-        if !self.may_be_dropped {
-            let _ = self.writer.lines.send(line);
-        } else if let Err(TrySendError::Full(_)) = self.writer.lines.try_send(line) {
-            self.writer.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        self.line(false)
+        Line { queue: &self.0, may_be_dropped: false }
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
         // In tracing's order, more severe is less.
-        self.line(*metadata.level() > Level::WARN)
+        Line { queue: &self.0, may_be_dropped: *metadata.level() > Level::WARN }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
     use super::*;
 
-    fn writer(capacity: usize) -> (LogWriter, Receiver<Message>) {
-        let (lines, receiver) = sync_channel(capacity);
-        (LogWriter { lines, dropped: Arc::new(AtomicU64::new(0)) }, receiver)
+    /// Writes nothing until it is told to.
+    struct Blocked(Sender<Vec<u8>>);
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
-    fn a_full_queue_drops_ordinary_lines_and_counts_them() {
-        let (writer, lines) = writer(2);
-        for _ in 0..5 {
-            writer.line(true).write_all(b"access\n").unwrap();
+    fn a_full_queue_drops_ordinary_lines_and_says_so() {
+        let queue = Arc::new(Queue::default());
+        let line = vec![b'x'; 1024 * 1024];
+        for _ in 0..20 {
+            queue.put(&line, true);
         }
-        assert_eq!(writer.dropped.load(Ordering::Relaxed), 3);
-        assert_eq!(lines.try_iter().count(), 2);
-    }
-
-    #[test]
-    fn a_warning_waits_for_its_turn() {
-        let (writer, lines) = writer(1);
-        let reader = thread::spawn(move || lines.iter().count());
-        for _ in 0..100 {
-            writer.make_writer().write_all(b"warning\n").unwrap();
-        }
-        assert_eq!(writer.dropped.load(Ordering::Relaxed), 0);
-        drop(writer);
-        assert_eq!(reader.join().unwrap(), 100);
+        assert_eq!((queue.lock().waiting.len(), queue.lock().dropped), (16 * 1024 * 1024, 4));
+        let (written, lines) = channel();
+        let writing = queue.clone();
+        thread::spawn(move || writing.write_for_ever(&mut Blocked(written)));
+        // A warning waits for the space that the first write makes.
+        queue.put(b"warning\n", false);
+        queue.flush(Duration::from_secs(5));
+        let all: Vec<u8> = lines.try_iter().flatten().collect();
+        assert!(String::from_utf8_lossy(&all).contains("\"dropped\":4"));
+        assert!(all.ends_with(b"warning\n"));
     }
 }

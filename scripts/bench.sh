@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Benchmarks against what the same machine does otherwise; each rewrites its own section of docs/benchmarks.md.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/bench.sh orders|menu|start
+
+  orders  durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
+  menu    the menu, against a bare actix-web handler with the same bytes
+  start   start to ready, idle memory, a migration with nothing to do
+
+Starts its own PostgreSQL (durable) and servers, all on this machine. BENCH_ROUNDS (5) and BENCH_SECONDS (8) make it
+longer or shorter. Needs wrk (installed from the system's packages where it is missing).
+TEXT
+}
+
+case "${1:-}" in
+  orders | menu | start) what=$1 ;;
+  -h | --help) usage; exit 0 ;;
+  *) usage >&2; exit 2 ;;
+esac
+
+cd "$(dirname "$0")/.."
+if ! command -v wrk >/dev/null; then
+  command -v apt-get >/dev/null || { echo "bench.sh: wrk is missing" >&2; exit 1; }
+  sudo=
+  [ "$(id -u)" -eq 0 ] || sudo=sudo
+  { $sudo apt-get update -q && $sudo apt-get install -yq wrk; } >&2
+fi
+
+cargo build --release --locked --workspace --bins --examples >&2
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+export ORDER_FOOD_PROGRAMS=$target/release
+
+if [ "$what" = start ]; then
+  result=$(scripts/with-postgres.sh scripts/bench-start.py "$ORDER_FOOD_PROGRAMS")
+else
+  result=$(scripts/with-postgres.sh python3 scripts/bench/bench.py "$what")
+fi
+printf '%s\n' "$result"
+
+python3 - "$what" "$result" <<'PYTHON'
+import re, sys
+what, result = sys.argv[1:]
+path = "docs/benchmarks.md"
+text = open(path).read()
+begin, end = f"<!-- begin {what} -->\n", f"<!-- end {what} -->"
+pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
+if not pattern.search(text):
+    raise SystemExit(f"{path} has no section for {what}")
+open(path, "w").write(pattern.sub(lambda _: begin + result.strip() + "\n" + end, text))
+PYTHON

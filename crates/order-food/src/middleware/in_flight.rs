@@ -1,52 +1,47 @@
 //! How many requests are under way, so that stopping can wait for them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 
 /// Counts requests under way.
-#[derive(Debug, Clone)]
-pub struct InFlight(Arc<watch::Sender<usize>>);
+#[derive(Debug, Clone, Default)]
+pub struct InFlight(Arc<AtomicUsize>);
 
 /// One request under way, until dropped.
 #[derive(Debug)]
 pub struct InFlightGuard(InFlight);
 
-impl Default for InFlight {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
-    }
-}
-
 impl InFlight {
     /// How long nothing must be under way before a connection counts as idle: the answer's last bytes have left, and a
     /// client that had sent its next request has been heard.
     const QUIET_PERIOD: Duration = Duration::from_millis(150);
+    const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
     /// Counts one more.
     #[must_use]
     pub fn enter(&self) -> InFlightGuard {
-        self.0.send_modify(|count| *count += 1);
+        self.0.fetch_add(1, Ordering::Relaxed);
         InFlightGuard(self.clone())
     }
 
-    /// Waits until nothing has been under way for a while.
+    /// Waits until nothing has been under way for a while. Looks now and then, so that requests, which are many, need
+    /// not tell anybody.
     pub async fn is_quiet(&self) {
-        let mut counts = self.0.subscribe();
-        loop {
-            // The sender lives in `self`.
-            let _ = counts.wait_for(|count| *count == 0).await;
-            if timeout(Self::QUIET_PERIOD, counts.changed()).await.is_err() {
-                return;
+        let mut quiet_since = Instant::now();
+        while quiet_since.elapsed() < Self::QUIET_PERIOD {
+            if self.0.load(Ordering::Relaxed) > 0 {
+                quiet_since = Instant::now();
             }
+            sleep(Self::LOOK_INTERVAL).await; // ok: the caller has a deadline
         }
     }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.0.send_modify(|count| *count -= 1);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -43,4 +43,5 @@ phase "build, dev" cargo build --workspace --all-targets --locked
 phase "build, release" cargo build --workspace --release --locked
 # What starts real processes starts those that users run.
 export ORDER_FOOD_PROGRAMS=$target/release
-phase "tests" scripts/with-postgres.sh --no-fsync cargo test --workspace --locked
+# A test that hangs is a failure, not a wait.
+phase "tests" scripts/with-postgres.sh --no-fsync timeout 1200 cargo test --workspace --locked

@@ -188,7 +188,9 @@ mod tests {
         for _ in 0..20 {
             queue.put(&line, true);
         }
-        assert_eq!((queue.lock().waiting.len(), queue.lock().dropped), (16 * 1024 * 1024, 4));
+        let lines = queue.lock();
+        assert_eq!((lines.waiting.len(), lines.dropped), (16 * 1024 * 1024, 4));
+        drop(lines);
         let (written, lines) = channel();
         let writing = queue.clone();
         thread::spawn(move || writing.write_for_ever(&mut Blocked(written)));

@@ -11,6 +11,7 @@ on_both_engines!(
     unknown_expired_and_revoked_keys,
     scopes_are_asked_for,
     another_pepper_makes_unready,
+    the_last_use_is_written_down,
 );
 
 const PATHS: [&str; 2] = ["/api/order", "/api/order/01990a4c-5a00-7000-8000-000000000001"];
@@ -84,4 +85,21 @@ async fn another_pepper_makes_unready(engine: TestEngine) {
     assert_eq!(answer.status, 503);
     assert!(answer.text.contains("API_KEY_PEPPER"), "{}", answer.text);
     server.get_with_key("/api/order", KEY).await.is_error(403, "invalid_api_key");
+}
+
+/// In memory at once, in the database when housekeeping comes by; it does so at the start as well.
+async fn the_last_use_is_written_down(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    server.get_with_key("/api/order", "wrong").await;
+    let mut before = 0;
+    for _ in 0..2 {
+        server.get_with_key("/api/order", KEY).await;
+        server.state.keys.write_down_use().await.unwrap();
+        let noted = "select coalesce(max(last_used_at), 0) from api_keys";
+        crate::harness::eventually("the use is noted", async || server.database.number(noted).await > before)
+            .await;
+        before = server.database.number(noted).await;
+    }
+    let used = "select count(*) from api_keys where last_used_at is not null";
+    assert_eq!(server.database.number(used).await, 1);
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL or SQLite: one value for either, and one body of code for both.
 
-use sqlx::{Acquire, PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 /// Something of PostgreSQL or the same thing of SQLite.
 #[derive(Debug, Clone)]
@@ -51,14 +51,6 @@ impl Statement {
 }
 
 impl<P, S> Engine<P, S> {
-    /// What is inside, borrowed.
-    pub const fn as_ref(&self) -> Engine<&P, &S> {
-        match self {
-            Self::Postgres(held) => Engine::Postgres(held),
-            Self::Sqlite(held) => Engine::Sqlite(held),
-        }
-    }
-
     /// What is inside, borrowed for change.
     pub const fn as_mut(&mut self) -> Engine<&mut P, &mut S> {
         match self {
@@ -88,17 +80,6 @@ impl Connection {
         Ok(match self {
             Self::Postgres(connection) => Engine::Postgres(connection.begin_with(begin).await?),
             Self::Sqlite(connection) => Engine::Sqlite(connection.begin_with(begin).await?),
-        })
-    }
-
-    /// Starts a transaction that only reads, all of it from one state of the database.
-    pub async fn begin_read(&mut self) -> Result<Transaction<'_>, sqlx::Error> {
-        use sqlx::Connection as _;
-        Ok(match self {
-            Self::Postgres(connection) => Engine::Postgres(
-                connection.begin_with("begin transaction isolation level repeatable read read only").await?,
-            ),
-            Self::Sqlite(connection) => Engine::Sqlite(Acquire::begin(connection).await?),
         })
     }
 }

@@ -85,20 +85,16 @@ impl Session {
     }
 
     async fn connect(url: &DatabaseUrl, application: &str) -> Result<Self, sqlx::Error> {
-        match &url.0 {
-            Engine::Sqlite(file) => {
-                let connection = SqliteConnection::connect_with(&DatabaseUrl::sqlite_options(file)).await?;
-                Ok(Self { connection: Engine::Sqlite(connection), canceller: Canceller(None) })
-            }
-            Engine::Postgres(options) => {
+        let mut connection = Self::connect_once(url, application).await?;
+        let backend = match (&mut connection, &url.0) {
+            (Engine::Postgres(connection), Engine::Postgres(options)) => {
+                let process_id = sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await?;
                 let options = Box::new(DatabaseUrl::postgres_options(options, application));
-                let mut connection = PgConnection::connect_with(&options).await?;
-                let process_id =
-                    sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await?;
-                let canceller = Canceller(Some(Backend { options, process_id }));
-                Ok(Self { connection: Engine::Postgres(connection), canceller })
+                Some(Backend { options, process_id })
             }
-        }
+            _ => None,
+        };
+        Ok(Self { connection, canceller: Canceller(backend) })
     }
 
     /// What ends this session from outside.

@@ -1,5 +1,6 @@
 //! What the three programs say about themselves while they run, and how they are told to stop.
 
+mod json;
 mod logs;
 mod signals;
 mod writer;

@@ -5,8 +5,10 @@ use std::io::{self, IsTerminal};
 use std::panic;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::json::JsonLines;
 use crate::writer::{LogGuard, LogWriter};
 
 /// How log lines look.
@@ -56,20 +58,17 @@ pub fn start(arguments: &LogArgs, stream: LogStream) -> LogGuard {
     let format =
         arguments.log_format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });
     let Ok((writer, guard)) = LogWriter::start(stream) else { return LogGuard::none() };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&arguments.log_filter))
-        .with_writer(writer)
-        .with_ansi(is_terminal);
+    let filter = EnvFilter::new(&arguments.log_filter);
     // A second start in one process (tests) keeps the first one's settings.
     let _ = match format {
-        LogFormat::Json => subscriber
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .finish()
-            .try_init(),
-        LogFormat::Pretty => subscriber.with_target(false).finish().try_init(),
+        LogFormat::Json => tracing_subscriber::registry().with(filter).with(JsonLines(writer)).try_init(),
+        LogFormat::Pretty => {
+            let lines = tracing_subscriber::fmt::layer()
+                .with_writer(writer)
+                .with_ansi(is_terminal)
+                .with_target(false);
+            tracing_subscriber::registry().with(filter).with(lines).try_init()
+        }
     };
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -101,6 +101,11 @@ impl Queue {
 }
 
 impl LogWriter {
+    /// Adds a line.
+    pub(crate) fn put(&self, line: &[u8], may_be_dropped: bool) {
+        self.0.put(line, may_be_dropped);
+    }
+
     /// Starts the thread.
     pub(crate) fn start(stream: LogStream) -> io::Result<(Self, LogGuard)> {
         let queue = Arc::new(Queue::default());

@@ -1,11 +1,14 @@
 //! Loads data sets from files into the database: validated whole, published at once, skipped when unchanged.
 
 mod counts;
+mod coupon_digest;
+mod coupon_files;
 mod coupons;
 mod data_set;
 mod error;
 mod ledger;
 mod load;
+mod memory;
 mod orders;
 mod pepper;
 mod products;
@@ -15,8 +18,10 @@ mod table;
 mod users;
 
 pub use counts::{Counts, Outcome, Summary};
+pub use coupon_digest::{CouponOptions, find_coupons};
 pub use data_set::DataSet;
 pub use error::{BadData, Fault, LoadError};
 pub use load::{Load, Options, seed_if_never_loaded};
+pub use memory::MemoryBudget;
 pub use pepper::PepperArgs;
 pub use source::{Source, SourceArgs};

@@ -8,12 +8,13 @@ use database::{Connection, DatabaseUrl, JobLock, Transaction};
 use domain::{Clock, Pepper, Product, Promotion, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::coupons;
+use crate::coupon_digest::{self, CouponOptions};
 use crate::ledger::{self, ContentHash, Seed};
 use crate::orders::{self, Known, PastOrder};
 use crate::source::Content;
 use crate::users::User;
 use crate::{BadData, Counts, DataSet, LoadError, Outcome, Source, Summary, products, promotions, users};
+use crate::{coupon_files, coupons};
 
 /// How to load.
 #[derive(Debug, Clone)]
@@ -26,12 +27,20 @@ pub struct Options {
     pub force: bool,
     /// How long to wait for another run.
     pub lock_wait: Duration,
+    /// How to read coupon files.
+    pub coupons: CouponOptions,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let lock_wait = Duration::from_mins(2);
-        Self { only: DataSet::ALL.to_vec(), dry_run: false, force: false, lock_wait }
+        Self {
+            only: DataSet::ALL.to_vec(),
+            dry_run: false,
+            force: false,
+            lock_wait,
+            coupons: CouponOptions::default(),
+        }
     }
 }
 
@@ -107,7 +116,9 @@ impl Load<'_> {
 
     fn hash(self, data_set: DataSet, content: &Content) -> Result<ContentHash, LoadError> {
         let bytes = match content {
-            Content::Coupons(files) => return coupons::hash(files, FORMAT),
+            Content::Coupons(files) => {
+                return coupon_files::hash(files, FORMAT, self.options.coupons.min_files);
+            }
             Content::File(bytes) => bytes.as_slice(),
             Content::None => &[],
         };
@@ -141,7 +152,7 @@ impl Load<'_> {
             }
             return Ok(summaries);
         }
-        for (candidate, parsed) in candidates.iter().zip(&parsed) {
+        for (candidate, parsed) in candidates.iter().zip(parsed) {
             summaries.push(match parsed {
                 None => candidate.nothing_to_do(),
                 Some(parsed) => self.publish(connection, candidate, parsed).await?,
@@ -167,7 +178,7 @@ impl Load<'_> {
                 Content::None => None,
                 Content::File(bytes) => Some(bytes),
                 Content::Coupons(files) => {
-                    parsed.push(Some(Parsed::Coupons(coupons::digest(files)?)));
+                    parsed.push(Some(Parsed::Coupons(coupon_digest::read(files, &self.options.coupons)?)));
                     continue;
                 }
             };
@@ -220,7 +231,7 @@ impl Load<'_> {
         self,
         connection: &mut Connection,
         candidate: &Candidate,
-        parsed: &Parsed,
+        parsed: Parsed,
     ) -> Result<Summary, LoadError> {
         let (started, started_at) = (Instant::now(), self.clock.now());
         if let Parsed::Coupons(corpus) = parsed {
@@ -228,7 +239,7 @@ impl Load<'_> {
             return Ok(candidate.summary(Outcome::Published, counts, started));
         }
         let mut transaction = connection.begin_write().await?;
-        let counts = self.apply(&mut transaction, parsed, started_at).await?;
+        let counts = self.apply(&mut transaction, &parsed, started_at).await?;
         let (data_set, now) = (candidate.data_set, self.clock.now());
         ledger::publish(transaction.connection(), data_set, &candidate.hash, counts.read, started_at, now)
             .await?;
@@ -248,7 +259,7 @@ impl Load<'_> {
             Parsed::Promotions(promotions) => {
                 promotions::apply(transaction.connection(), promotions, now).await
             }
-            Parsed::Coupons(corpus) => Ok(Counts { read: corpus.codes.len() as u64, ..Counts::default() }),
+            Parsed::Coupons(corpus) => Ok(Counts { read: corpus.codes.found(), ..Counts::default() }),
             Parsed::Orders(orders) => {
                 let client_ids = users::client_ids(transaction.connection()).await?;
                 orders::apply(transaction.connection(), orders, &client_ids).await

@@ -43,12 +43,13 @@ fn product(row: &Row<'_>) -> Result<Product, Fault> {
         [Some(_), Some(_), Some(_), Some(_)] => {
             let address = |column| row.required_text(column, 2048).map(str::to_owned);
             let [thumbnail, mobile, tablet, desktop] = IMAGES;
-            Some(ProductImage {
+            let image = ProductImage {
                 thumbnail: address(thumbnail)?,
                 mobile: address(mobile)?,
                 tablet: address(tablet)?,
                 desktop: address(desktop)?,
-            })
+            };
+            Some(image.into())
         }
         sizes => {
             let missing = IMAGES.into_iter().zip(sizes).find(|(_, address)| address.is_none());
@@ -58,9 +59,9 @@ fn product(row: &Row<'_>) -> Result<Product, Fault> {
     };
     Ok(Product {
         id,
-        name: row.required_text("name", 200)?.to_owned(),
+        name: row.required_text("name", 200)?.into(),
         price: row.required("price")?,
-        category: row.required_text("category", 100)?.to_owned(),
+        category: row.required_text("category", 100)?.into(),
         image,
     })
 }
@@ -82,8 +83,8 @@ struct Stored {
 impl Stored {
     fn says_the_same(&self, product: &Product) -> bool {
         let image = [&self.image_thumbnail, &self.image_mobile, &self.image_tablet, &self.image_desktop];
-        self.name == product.name
-            && self.category == product.category
+        *self.name == *product.name
+            && *self.category == *product.category
             && self.price_cents == product.price.cents()
             && image.map(Option::as_deref) == addresses(product)
     }
@@ -166,12 +167,12 @@ pub(crate) async fn all(connection: ConnectionRef<'_>) -> Result<Vec<Product>, s
         on_engine!(connection, connection => sqlx::query_as(STORED).fetch_all(connection).await?);
     let product = |row: Stored| Product {
         id: ProductId::new(row.id),
-        name: row.name,
+        name: row.name.into(),
         price: Money::from_cents(row.price_cents),
-        category: row.category,
+        category: row.category.into(),
         image: match (row.image_thumbnail, row.image_mobile, row.image_tablet, row.image_desktop) {
             (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => {
-                Some(ProductImage { thumbnail, mobile, tablet, desktop })
+                Some(ProductImage { thumbnail, mobile, tablet, desktop }.into())
             }
             _ => None,
         },

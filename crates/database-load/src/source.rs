@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use database::settings::path;
 
-use crate::coupons::{self, CouponFile};
+use crate::coupon_files::{self, CouponFile};
 use crate::{DataSet, LoadError};
 
 /// Where the data comes from.
@@ -54,6 +54,8 @@ pub enum Source {
         /// With users and orders.
         with_demo_data: bool,
     },
+    /// Coupon files, and folders of them; nothing else.
+    CouponFiles(Vec<PathBuf>),
 }
 
 impl Source {
@@ -61,10 +63,12 @@ impl Source {
     pub(crate) fn read(&self, data_set: DataSet) -> Result<Content, LoadError> {
         match (self, data_set) {
             (Self::CompiledIn { with_demo_data: false }, _) if data_set.is_demo() => Ok(Content::None),
-            (Self::CompiledIn { .. }, DataSet::Coupons) => Ok(Content::Coupons(coupons::compiled_in())),
+            (Self::CouponFiles(paths), DataSet::Coupons) => Ok(Content::Coupons(coupon_files::named(paths)?)),
+            (Self::CouponFiles(_), _) => Ok(Content::None),
+            (Self::CompiledIn { .. }, DataSet::Coupons) => Ok(Content::Coupons(coupon_files::compiled_in())),
             (Self::CompiledIn { .. }, _) => Ok(Content::File(compiled_in(data_set).to_vec())),
             (Self::Folder(folder), DataSet::Coupons) => {
-                let files = coupons::in_folder(&folder.join(data_set.file_name()))?;
+                let files = coupon_files::in_folder(&folder.join(data_set.file_name()))?;
                 Ok(files.map_or(Content::None, Content::Coupons))
             }
             (Self::Folder(folder), _) => {
@@ -88,6 +92,7 @@ impl Source {
         let folder = match self {
             Self::Folder(folder) => folder.clone(),
             Self::CompiledIn { .. } => PathBuf::from("the compiled-in data"),
+            Self::CouponFiles(_) => PathBuf::from("the files"),
         };
         let names: Vec<_> = data_sets.iter().map(|data_set| data_set.file_name()).collect();
         LoadError::NothingToLoad(folder, names.join(", "))

@@ -2,6 +2,7 @@
 //! rules that hold for them. Every type here is built by parsing; a value that exists is a valid one.
 
 pub mod api_key;
+pub mod code_set;
 pub mod coupon;
 pub mod idempotency;
 pub mod money;
@@ -12,6 +13,7 @@ pub mod promotion;
 pub mod time;
 
 pub use api_key::{ApiKeyHash, ClientId, Pepper, Scope, Scopes};
+pub use code_set::CodeSet;
 pub use coupon::CouponCode;
 pub use idempotency::IdempotencyKey;
 pub use money::Money;

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use database::{Pools, Statement, on_engine};
-use domain::{Money, Promotion, PromotionKind, Timestamp};
+use domain::{CodeSet, Money, Promotion, PromotionKind, Timestamp};
+use futures_util::TryStreamExt;
+use sqlx::Row as _;
 
 use super::{PromotionRepository, RepositoryError, loading, reading};
 
@@ -60,6 +62,8 @@ const PROMOTIONS: &str = "select code, kind, value, min_items, min_subtotal_cent
     max_uses, max_uses_per_client, active from promotions where retired_at is null";
 const CORPUS: &str = "select code from coupon_codes where generation = (select max(generation) from data_loads \
     where data_set = 'coupons' and published_at is not null)";
+const CORPUS_SIZE: &str = "select count(*) from coupon_codes where generation = (select max(generation) from data_loads \
+    where data_set = 'coupons' and published_at is not null)";
 const USED: Statement = Statement {
     postgres: "select name, used from limit_counters where name in (select jsonb_array_elements_text($1::jsonb))",
     sqlite: "select name, used from limit_counters where name in (select value from json_each($1))",
@@ -77,10 +81,17 @@ impl PromotionRepository for SqlPromotions {
         .await
     }
 
-    async fn corpus(&self) -> Result<Vec<String>, RepositoryError> {
+    async fn corpus(&self) -> Result<CodeSet, RepositoryError> {
         loading(async {
+            // One at a time: as texts of their own all of them would take several times the memory of the set.
             Ok(on_engine!(self.0.reader().await?, mut connection => {
-                sqlx::query_scalar(CORPUS).fetch_all(&mut *connection).await?
+                let codes: i64 = sqlx::query_scalar(CORPUS_SIZE).fetch_one(&mut *connection).await?;
+                let mut set = CodeSet::with_capacity(usize::try_from(codes).unwrap_or_default());
+                let mut rows = sqlx::query(CORPUS).fetch(&mut *connection);
+                while let Some(row) = rows.try_next().await? {
+                    set.insert(row.try_get(0)?);
+                }
+                set
             }))
         })
         .await

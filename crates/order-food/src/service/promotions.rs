@@ -1,10 +1,10 @@
 //! Promo codes, kept in memory: what is a code worth?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use domain::{ClientId, CouponCode, Promotion};
+use domain::{ClientId, CodeSet, CouponCode, Promotion};
 
 use crate::repository::{LimitKind, PromotionRepository, RepositoryError, UseLimit};
 
@@ -23,7 +23,7 @@ pub enum Coupon {
 pub struct Promotions {
     repository: Arc<dyn PromotionRepository>,
     by_code: ArcSwapOption<HashMap<CouponCode, Arc<Promotion>>>,
-    corpus: ArcSwapOption<HashSet<Box<str>>>,
+    corpus: ArcSwapOption<CodeSet>,
 }
 
 impl Promotions {
@@ -56,7 +56,7 @@ impl Promotions {
     pub async fn reload_corpus(&self) -> Result<(), RepositoryError> {
         let codes = self.repository.corpus().await?;
         tracing::info!(codes = codes.len(), "the codes of the coupon files were read");
-        self.corpus.store(Some(Arc::new(codes.into_iter().map(String::into_boxed_str).collect())));
+        self.corpus.store(Some(Arc::new(codes)));
         Ok(())
     }
 

@@ -1,0 +1,85 @@
+//! Damaged files, and no room.
+
+use std::path::PathBuf;
+
+use coupon_corpus::{CorpusError, Inflate, Progress, Settings, digest};
+
+use super::{gzip, run, settings, source};
+
+fn refusal(content: &[u8], inflate: Inflate) -> String {
+    let sources = vec![source("good.txt", "FIFTYOFF\n"), source("bad.gz", content)];
+    let error = run(sources, &settings(inflate)).unwrap_err();
+    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    format!("{error}: {cause}")
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let whole = gzip("HAPPYHRS\nBIRTHDAY\nFIFTYOFF\n".repeat(1000).as_bytes());
+    for &inflate in Inflate::ALL {
+        for length in [3, 11, whole.len() / 2, whole.len() - 1] {
+            let text = refusal(&whole[..length], inflate);
+            let expected = format!("bad.gz, about byte {length}: cannot be read: the gzip data end early");
+            assert_eq!(text, expected, "{inflate:?}");
+        }
+        for position in [2, whole.len() / 2, whole.len() - 6, whole.len() - 2] {
+            let mut corrupt = whole.clone();
+            corrupt[position] ^= 0x55;
+            let text = refusal(&corrupt, inflate);
+            assert!(text.starts_with("bad.gz, about byte "), "{inflate:?} {position}: {text}");
+            assert!(text.contains("cannot be read: the gzip data"), "{inflate:?} {position}: {text}");
+        }
+        let text = refusal(&[&whole[..], b"HAPPYHRS\n"].concat(), inflate);
+        assert!(text.contains("after the gzip data there is something else"), "{inflate:?}: {text}");
+        assert!(refusal(b"", inflate).starts_with("bad.gz is empty"));
+        assert!(refusal(&gzip(b""), inflate).starts_with("bad.gz is empty"));
+        let text = refusal(&[b"HAPPYHRS\n", &b"X".repeat(3_000_000)[..]].concat(), inflate);
+        assert!(
+            text.starts_with("bad.gz: the line at byte 9 of the text is longer than 1048576 bytes"),
+            "{text}"
+        );
+        let text = refusal(&gzip(&b"X".repeat(1_048_577)), inflate);
+        assert!(text.starts_with("bad.gz: the line at byte 0 of the text is longer"), "{text}");
+    }
+}
+
+#[test]
+fn a_long_line_is_only_malformed() {
+    let text = [&b"X".repeat(1_048_576)[..], b"\nHAPPYHRS"].concat();
+    let corpus = run(vec![source("long", text)], &settings(Inflate::Portable)).unwrap();
+    assert_eq!((corpus.lines, corpus.malformed_lines), (2, 1));
+}
+
+/// Too much for 32 KiB of memory.
+fn large() -> Vec<u8> {
+    (0..200_000).flat_map(|number| format!("AAA{number:06}\n").into_bytes()).collect()
+}
+
+fn spilling(directory: PathBuf) -> Settings {
+    Settings { memory_budget_bytes: 32 * 1024, spill_directory: directory, ..settings(Inflate::Portable) }
+}
+
+#[test]
+fn no_room_is_said_and_nothing_is_left() {
+    let error = run(vec![source("large", large())], &spilling("/nowhere".into())).unwrap_err();
+    assert!(matches!(&error, CorpusError::Spill { directory, .. } if directory == "/nowhere"), "{error}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let limited = Settings { spill_limit_bytes: 100_000, ..spilling(directory.path().to_owned()) };
+    let error = run(vec![source("large", large())], &limited).unwrap_err();
+    assert!(matches!(error, CorpusError::SpillLimit { limit_bytes: 100_000, .. }), "{error}");
+
+    // While it is in use the file has no name already: there is nothing to leave behind.
+    let settings = spilling(directory.path().to_owned());
+    let corpus = run(vec![source("1", large()), source("2", large())], &settings).unwrap();
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!((corpus.codes.found(), corpus.codes.count()), (200_000, 200_000));
+}
+
+#[test]
+fn it_can_be_called_off() {
+    let progress = Progress::default();
+    progress.cancel();
+    let error = digest(vec![source("1", large())], &settings(Inflate::Portable), &progress).unwrap_err();
+    assert!(matches!(error, CorpusError::Cancelled), "{error}");
+}

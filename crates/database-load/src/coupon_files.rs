@@ -1,0 +1,127 @@
+//! Which coupon files there are, and whether they are the ones that are published.
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use coupon_corpus::CouponSource;
+use sha2::{Digest, Sha256};
+
+use crate::LoadError;
+use crate::ledger::ContentHash;
+
+/// One coupon file.
+#[derive(Debug, Clone)]
+pub(crate) enum CouponFile {
+    Path(PathBuf),
+    CompiledIn(&'static str, &'static [u8]),
+}
+
+impl CouponFile {
+    /// Opens it for the digest.
+    pub(crate) fn source(&self) -> Result<CouponSource, LoadError> {
+        let (content, size_bytes) = self.open()?;
+        let name = match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::CompiledIn(name, _) => (*name).to_owned(),
+        };
+        Ok(CouponSource { name, size_bytes, content })
+    }
+
+    fn open(&self) -> Result<(Box<dyn Read + Send>, u64), LoadError> {
+        match self {
+            Self::Path(path) => {
+                let unreadable = |error| LoadError::Unreadable(path.clone(), error);
+                let file = File::open(path).map_err(unreadable)?;
+                let size_bytes = file.metadata().map_err(unreadable)?.len();
+                Ok((Box::new(file), size_bytes))
+            }
+            Self::CompiledIn(_, bytes) => Ok((Box::new(Cursor::new(*bytes)), bytes.len() as u64)),
+        }
+    }
+
+    fn hash(&self) -> Result<ContentHash, LoadError> {
+        let mut content = self.open()?.0;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1024 * 1024];
+        loop {
+            let read = content.read(&mut buffer).map_err(|error| self.unreadable(error))?;
+            if read == 0 {
+                return Ok(hash.finalize().into());
+            }
+            hash.update(&buffer[..read]);
+        }
+    }
+
+    fn unreadable(&self, error: io::Error) -> LoadError {
+        let path = match self {
+            Self::Path(path) => path.clone(),
+            Self::CompiledIn(name, _) => name.into(),
+        };
+        LoadError::Unreadable(path, error)
+    }
+}
+
+/// The compiled-in samples.
+pub(crate) fn compiled_in() -> Vec<CouponFile> {
+    vec![
+        CouponFile::CompiledIn("couponbase1.gz", include_bytes!("../../../seed/coupons/couponbase1.gz")),
+        CouponFile::CompiledIn("couponbase2.gz", include_bytes!("../../../seed/coupons/couponbase2.gz")),
+        CouponFile::CompiledIn("couponbase3.gz", include_bytes!("../../../seed/coupons/couponbase3.gz")),
+    ]
+}
+
+/// The files in a folder, by name; hidden ones and text about the others are none of them. `None` if there is no such
+/// folder, or nothing in it.
+pub(crate) fn in_folder(folder: &Path) -> Result<Option<Vec<CouponFile>>, LoadError> {
+    let unreadable = |error| LoadError::Unreadable(folder.to_owned(), error);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path.is_file() && !is_hidden && path.extension().is_none_or(|extension| extension != "md") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(if paths.is_empty() { None } else { Some(paths.into_iter().map(CouponFile::Path).collect()) })
+}
+
+/// Files as they are named, and the files in folders that are.
+pub(crate) fn named(paths: &[PathBuf]) -> Result<Vec<CouponFile>, LoadError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let unreadable = |error| LoadError::Unreadable(path.clone(), error);
+        if fs::metadata(path).map_err(unreadable)?.is_dir() {
+            let nothing = || unreadable(io::Error::new(io::ErrorKind::NotFound, "has no coupon files in it"));
+            files.extend(in_folder(path)?.ok_or_else(nothing)?);
+        } else {
+            files.push(CouponFile::Path(path.clone()));
+        }
+    }
+    Ok(files)
+}
+
+/// A hash over all files, in their order, and the rule they are read by.
+pub(crate) fn hash(files: &[CouponFile], format: u8, min_files: u32) -> Result<ContentHash, LoadError> {
+    let mut all = Sha256::new_with_prefix([format]);
+    all.update(min_files.to_be_bytes());
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    for files in files.chunks(threads) {
+        let hashes: Vec<_> = thread::scope(|scope| {
+            let hashing: Vec<_> = files.iter().map(|file| scope.spawn(|| file.hash())).collect();
+            let joined = hashing.into_iter().map(thread::ScopedJoinHandle::join);
+            joined.map(|hash| hash.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        });
+        for hash in hashes {
+            all.update(hash?);
+        }
+    }
+    Ok(all.finalize().into())
+}

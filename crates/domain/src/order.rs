@@ -1,6 +1,7 @@
 //! Orders: what was asked for, and what it cost at that moment.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
@@ -100,12 +101,12 @@ pub struct OrderLine {
     /// This line's part of the order's discount.
     pub discount_cents: Money,
     /// The product's name then.
-    pub name: String,
+    pub name: Arc<str>,
     /// The product's category then.
-    pub category: String,
+    pub category: Arc<str>,
     /// The product's picture then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<ProductImage>,
+    pub image: Option<Arc<ProductImage>>,
 }
 
 impl OrderLine {

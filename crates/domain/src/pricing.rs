@@ -123,7 +123,7 @@ mod tests {
     fn line(id: i64, cents: i64, quantity: i64) -> OrderLine {
         let product = Product {
             id: ProductId::new(id),
-            name: format!("Product {id}"),
+            name: format!("Product {id}").into(),
             price: Money::from_cents(cents),
             category: "C".into(),
             image: None,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,19 +66,19 @@ pub struct ProductImage {
     pub desktop: String,
 }
 
-/// One entry of the menu.
+/// One entry of the menu. Its texts are shared with the orders that sell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
     /// Its id, positive for every product that can be ordered.
     pub id: ProductId,
     /// What the menu calls it.
-    pub name: String,
+    pub name: Arc<str>,
     /// Price of one unit.
     pub price: Money,
     /// The part of the menu it stands in.
-    pub category: String,
+    pub category: Arc<str>,
     /// Its picture, if it has one.
-    pub image: Option<ProductImage>,
+    pub image: Option<Arc<ProductImage>>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Points in time.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use ::time::OffsetDateTime;
@@ -33,26 +34,21 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// RFC 3339 in UTC with milliseconds: `2026-11-21T04:00:00.123Z`.
-    pub fn to_rfc3339(self) -> String {
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            moment.year(),
-            u8::from(moment.month()),
-            moment.day(),
-            moment.hour(),
-            moment.minute(),
-            moment.second(),
-            moment.millisecond()
-        )
-    }
-
     /// Reads RFC 3339, `2026-11-21T04:00:00Z`, to the microsecond. `None` if the text is not that.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(moment.unix_timestamp_nanos() / 1000).ok().map(Self)
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-21T04:00:00.123Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = (moment.year(), u8::from(moment.month()), moment.day());
+        let (hour, minute, second, milli) = moment.time().as_hms_milli();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 }
 
@@ -81,8 +77,8 @@ mod tests {
 
     #[test]
     fn writes_known_moments() {
-        assert_eq!(Timestamp(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(Timestamp(1_709_210_096_789_000).to_rfc3339(), "2024-02-29T12:34:56.789Z");
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp(1_709_210_096_789_000).to_string(), "2024-02-29T12:34:56.789Z");
     }
 
     #[test]
@@ -104,7 +100,7 @@ mod tests {
         #[test]
         fn text_and_moment_are_one(millis in 0..253_402_300_799_999_i64) {
             let moment = Timestamp(millis * 1000);
-            prop_assert_eq!(Timestamp::parse_rfc3339(&moment.to_rfc3339()), Some(moment));
+            prop_assert_eq!(Timestamp::parse_rfc3339(&moment.to_string()), Some(moment));
         }
     }
 }

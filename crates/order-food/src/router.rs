@@ -11,16 +11,20 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "OPTIONS, POST";
 const GET_POST: &str = "GET, HEAD, OPTIONS, POST";
 
-/// Adds every route. `/panic` only on demand.
+/// The path of the route that answers a request, its parameters by name: few, however many paths are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteTemplate(pub &'static str);
+
+/// Adds every route, the most travelled first: they are tried in this order. `/panic` only on demand.
 pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
     config
-        .service(resource("/api/product", GET).route(get().to(product::list::list)))
-        .service(resource("/api/product/{productId}", GET).route(get().to(product::get::get)))
         .service(
             resource("/api/order", GET_POST)
                 .route(web::post().to(order::place::place))
                 .route(get().to(order::list::list)),
         )
+        .service(resource("/api/product", GET).route(get().to(product::list::list)))
+        .service(resource("/api/product/{productId}", GET).route(get().to(product::get::get)))
         .service(resource("/api/order/quote", POST).route(web::post().to(order::quote::quote)))
         .service(resource("/api/order/{orderId}", GET).route(get().to(order::get::get)))
         .service(resource("/livez", GET).route(get().to(health::live::get)))
@@ -35,14 +39,16 @@ pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
 }
 
 /// A path that knows which methods it answers to.
-fn resource(path: &str, allow: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
-        if *request.method() == Method::OPTIONS {
-            Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
-        } else {
-            Err(ApiError::method_not_allowed(allow))
-        }
-    }))
+fn resource(path: &'static str, allow: &'static str) -> Resource {
+    web::resource(path).app_data(RouteTemplate(path)).default_service(web::to(
+        move |request: HttpRequest| async move {
+            if *request.method() == Method::OPTIONS {
+                Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
+            } else {
+                Err(ApiError::method_not_allowed(allow))
+            }
+        },
+    ))
 }
 
 /// GET, and HEAD, which is GET without the body (RFC 9110, section 9.3.2).

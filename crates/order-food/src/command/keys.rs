@@ -217,7 +217,7 @@ impl Keys<'_> {
             return Ok(writeln!(out)?);
         }
         let moment = |micros: Option<i64>| {
-            micros.map_or_else(|| "-".to_owned(), |micros| Timestamp::from_micros(micros).to_rfc3339())
+            micros.map_or_else(|| "-".to_owned(), |micros| Timestamp::from_micros(micros).to_string())
         };
         writeln!(
             out,

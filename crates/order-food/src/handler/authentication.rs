@@ -1,6 +1,6 @@
 //! Which key a request carries.
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use domain::Scope;
 
@@ -10,7 +10,7 @@ use super::reason::Reason;
 use crate::app::AppState;
 use crate::service::{Caller, KeyRefused};
 
-const HEADERS: [&str; 2] = ["api_key", "x-api-key"];
+const HEADERS: [HeaderName; 2] = [HeaderName::from_static("api_key"), HeaderName::from_static("x-api-key")];
 
 /// The caller's key must be good for `scope`. The caller is noted for the log.
 pub fn authenticate(request: &HttpRequest, app: &AppState, scope: Scope) -> Result<Caller, ApiError> {

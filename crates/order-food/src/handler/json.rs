@@ -1,6 +1,9 @@
 //! How the words of the business look in JSON.
 
-use domain::{Money, Product, ProductImage};
+use std::fmt::Display;
+use std::io::Write;
+
+use domain::{Money, Product, ProductId, ProductImage};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -10,14 +13,26 @@ pub struct Amount(pub Money);
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        let mut digits = [0; 24];
+        let mut rest = &mut digits[..];
+        write!(rest, "{}", self.0).map_err(serde::ser::Error::custom)?;
+        let length = 24 - rest.len();
+        serde_json::from_slice::<&RawValue>(&digits[..length])
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
     }
+}
+
+/// Writes a value as a JSON string.
+pub fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// A product as clients see it.
 #[derive(Debug, Serialize)]
 pub struct ProductBody<'p> {
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: ProductId,
     name: &'p str,
     price: Amount,
     category: &'p str,
@@ -28,13 +43,13 @@ pub struct ProductBody<'p> {
 impl<'p> ProductBody<'p> {
     /// The parts of a product, from the menu or from an order.
     pub fn new(
-        id: domain::ProductId,
+        id: ProductId,
         name: &'p str,
         price: Money,
         category: &'p str,
         image: Option<&'p ProductImage>,
     ) -> Self {
-        Self { id: id.to_string(), name, price: Amount(price), category, image }
+        Self { id, name, price: Amount(price), category, image }
     }
 }
 
@@ -42,5 +57,5 @@ impl<'p> ProductBody<'p> {
 pub fn product_json(product: &Product) -> Vec<u8> {
     let Product { id, name, price, category, image } = product;
     // Numbers, strings and a struct of them: there is nothing in it that JSON cannot say.
-    serde_json::to_vec(&ProductBody::new(*id, name, *price, category, image.as_ref())).unwrap_or_default()
+    serde_json::to_vec(&ProductBody::new(*id, name, *price, category, image.as_deref())).unwrap_or_default()
 }

@@ -12,21 +12,23 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
+use uuid::Uuid;
 
 use crate::app::AppState;
 use crate::handler::error::ApiError;
 use crate::handler::limits;
+use crate::router::RouteTemplate;
 use crate::service::Caller;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What identifies a request.
-#[derive(Debug, Clone)]
-pub struct RequestIds {
+struct RequestIds {
     /// The W3C trace it belongs to, 32 hexadecimal digits.
-    pub trace_id: String,
+    trace_id: HeaderValue,
     /// What the client calls it, else the trace id.
-    pub request_id: String,
+    request_id: HeaderValue,
 }
 
 impl RequestIds {
@@ -35,14 +37,17 @@ impl RequestIds {
 
     /// The client's ids where it sent usable ones.
     fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let trace_id = text("traceparent").and_then(trace_id).map_or_else(new_trace_id, str::to_owned);
-        let is_usable = |id: &&str| {
-            (1..=Self::MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+        let continued = headers.get(TRACEPARENT).and_then(|value| trace_id(value.to_str().ok()?));
+        let trace_id = continued.map_or_else(new_trace_id, header_value);
+        let is_usable = |id: &&HeaderValue| {
+            (1..=Self::MAX_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
         };
-        let request_id =
-            text("x-request-id").filter(is_usable).map_or_else(|| trace_id.clone(), str::to_owned);
+        let request_id = headers.get(REQUEST_ID).filter(is_usable).unwrap_or(&trace_id).clone();
         Self { trace_id, request_id }
+    }
+
+    fn trace_id(&self) -> &str {
+        self.trace_id.to_str().unwrap_or_default()
     }
 }
 
@@ -64,8 +69,14 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     is_valid.then_some(trace_id)
 }
 
-fn new_trace_id() -> String {
-    format!("{:032x}", fastrand::u128(1..))
+fn new_trace_id() -> HeaderValue {
+    let mut digits = [0; 32];
+    header_value(Uuid::from_u128(fastrand::u128(1..)).simple().encode_lower(&mut digits))
+}
+
+/// Of hexadecimal digits, which any header can hold.
+fn header_value(digits: &str) -> HeaderValue {
+    HeaderValue::from_str(digits).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The middleware.
@@ -97,7 +108,7 @@ pub async fn around<B: MessageBody + 'static>(
             limits::tell(&request, response.headers_mut());
             finish(response.response_mut().head_mut(), &ids, app.as_ref());
             let client = request.extensions().get::<Caller>().map(|caller| caller.client_id.get());
-            let route = request.match_pattern();
+            let route = request.app_data::<RouteTemplate>().map(|route| route.0);
             log(
                 &Line { method: request.method(), path: request.path(), route, client },
                 response.status(),
@@ -109,7 +120,7 @@ pub async fn around<B: MessageBody + 'static>(
         Ok(Err(error)) => ApiError::of_framework(error.as_response_error().status_code()),
         Err(_) => ApiError::internal("a handler panicked"),
     };
-    let mut response = error.response(&ids.trace_id);
+    let mut response = error.response(ids.trace_id());
     finish(response.head_mut(), &ids, app.as_ref());
     log(
         &Line { method: &method, path: uri.path(), route: None, client: None },
@@ -121,9 +132,7 @@ pub async fn around<B: MessageBody + 'static>(
 }
 
 fn finish(head: &mut ResponseHead, ids: &RequestIds, app: Option<&Data<AppState>>) {
-    if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
-        head.headers_mut().insert(REQUEST_ID, value);
-    }
+    head.headers_mut().insert(REQUEST_ID, ids.request_id.clone());
     if app.is_some_and(|app| app.readiness.is_draining()) {
         head.set_connection_type(ConnectionType::Close);
     }
@@ -139,12 +148,12 @@ fn with_error_body(response: ServiceResponse<BoxBody>, ids: &RequestIds) -> Serv
         Some(Some(error)) => {
             if let Some(cause) = error.cause() {
                 let cause = telemetry::causes(cause);
-                tracing::error!(trace_id = ids.trace_id, reason = ?error.reason(), cause, "a request failed");
+                tracing::error!(trace_id = ids.trace_id(), reason = ?error.reason(), cause, "a request failed");
             }
-            error.response(&ids.trace_id)
+            error.response(ids.trace_id())
         }
         _ if is_json(response.headers()) => return response,
-        _ => ApiError::of_framework(status).response(&ids.trace_id),
+        _ => ApiError::of_framework(status).response(ids.trace_id()),
     };
     // Headers set on the way out, such as those for CORS, stay.
     let (request, refused) = response.into_parts();
@@ -165,11 +174,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 struct Line<'r> {
     method: &'r Method,
     path: &'r str,
-    route: Option<String>,
+    route: Option<&'static str>,
     client: Option<i64>,
 }
 
 /// One line for each request. No query, no headers, no body: secrets stand there.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a request")]
 fn log(line: &Line<'_>, status: StatusCode, ids: &RequestIds, started: Instant) {
     tracing::info!(
         target: "access",
@@ -177,9 +187,9 @@ fn log(line: &Line<'_>, status: StatusCode, ids: &RequestIds, started: Instant) 
         route = line.route,
         path = line.path,
         status = status.as_u16(),
-        duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-        request_id = ids.request_id,
-        trace_id = ids.trace_id,
+        duration_ms = started.elapsed().as_micros() as f64 / 1000.0,
+        request_id = ids.request_id.to_str().unwrap_or_default(),
+        trace_id = ids.trace_id(),
         client = line.client,
     );
 }

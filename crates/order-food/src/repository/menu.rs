@@ -26,15 +26,15 @@ impl From<Row> for Product {
     fn from(row: Row) -> Self {
         let image = match (row.image_thumbnail, row.image_mobile, row.image_tablet, row.image_desktop) {
             (Some(thumbnail), Some(mobile), Some(tablet), Some(desktop)) => {
-                Some(ProductImage { thumbnail, mobile, tablet, desktop })
+                Some(ProductImage { thumbnail, mobile, tablet, desktop }.into())
             }
             _ => None,
         };
         Self {
             id: ProductId::new(row.id),
-            name: row.name,
+            name: row.name.into(),
             price: Money::from_cents(row.price_cents),
-            category: row.category,
+            category: row.category.into(),
             image,
         }
     }

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use database_migration::SchemaState;
 use domain::{
-    ApiKeyHash, ClientId, CouponCode, IdempotencyKey, Money, Order, OrderId, Product, Promotion, Scopes,
-    Timestamp,
+    ApiKeyHash, ClientId, CodeSet, CouponCode, IdempotencyKey, Money, Order, OrderId, Product, Promotion,
+    Scopes, Timestamp,
 };
 use uuid::Uuid;
 
@@ -126,7 +126,7 @@ pub trait PromotionRepository: Send + Sync {
     /// Every promotion that is not retired, inactive ones too.
     async fn promotions(&self) -> Result<Vec<Promotion>, RepositoryError>;
     /// Every code of the published set.
-    async fn corpus(&self) -> Result<Vec<String>, RepositoryError>;
+    async fn corpus(&self) -> Result<CodeSet, RepositoryError>;
     /// How often counters were used; those that never were are left out.
     async fn used(&self, counters: &[&str]) -> Result<Vec<(String, i64)>, RepositoryError>;
 }

@@ -50,12 +50,15 @@ fn order(client: i64, moment_micros: i64) -> Order {
         name: "Crème \"brûlée\" 🍮 \\ '; drop table orders; --".into(),
         price: Money::MAX_PRICE,
         category: "Dessert".into(),
-        image: Some(ProductImage {
-            thumbnail: "t".into(),
-            mobile: "m".into(),
-            tablet: "b".into(),
-            desktop: "d".into(),
-        }),
+        image: Some(
+            ProductImage {
+                thumbnail: "t".into(),
+                mobile: "m".into(),
+                tablet: "b".into(),
+                desktop: "d".into(),
+            }
+            .into(),
+        ),
     };
     let line = OrderLine {
         discount_cents: Money::from_cents(7),
@@ -132,7 +135,7 @@ async fn the_menu_is_what_is_sold(engine: TestEngine) {
         )
         .await;
     let products = SqlMenu(pools).products().await.unwrap();
-    assert_eq!(products.iter().map(|product| product.name.as_str()).collect::<Vec<_>>(), ["One", "Nine"]);
+    assert_eq!(products.iter().map(|product| &*product.name).collect::<Vec<_>>(), ["One", "Nine"]);
     assert_eq!(products[0].price, Money::MAX_PRICE);
     assert_eq!(products[1].image.as_ref().unwrap().tablet, "b");
 }

@@ -1,15 +1,16 @@
 //! An order as clients see it.
 
-use domain::{Order, OrderLine, OrderSnapshot};
+use domain::{Order, OrderId, OrderLine, OrderSnapshot, ProductId, Timestamp};
 use serde::Serialize;
 
-use crate::handler::json::{Amount, ProductBody};
+use crate::handler::json::{Amount, ProductBody, as_text};
 
 /// An order as clients see it: what was sent, what was sold, what it costs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderBody<'o> {
-    id: String,
+    #[serde(serialize_with = "as_text")]
+    id: OrderId,
     items: Vec<ItemBody>,
     products: Vec<ProductBody<'o>>,
     subtotal: Amount,
@@ -18,23 +19,22 @@ pub struct OrderBody<'o> {
     #[serde(skip_serializing_if = "Option::is_none")]
     coupon_code: Option<&'o str>,
     status: &'o str,
-    created_at: String,
+    #[serde(serialize_with = "as_text")]
+    created_at: Timestamp,
 }
 
 /// A line of a cart as it was sent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemBody {
-    product_id: String,
+    #[serde(serialize_with = "as_text")]
+    product_id: ProductId,
     quantity: u16,
 }
 
 /// The lines as they were sent.
 pub fn items(snapshot: &OrderSnapshot) -> Vec<ItemBody> {
-    let item = |line: &OrderLine| ItemBody {
-        product_id: line.product_id.to_string(),
-        quantity: line.quantity.get(),
-    };
+    let item = |line: &OrderLine| ItemBody { product_id: line.product_id, quantity: line.quantity.get() };
     snapshot.lines.iter().map(item).collect()
 }
 
@@ -46,7 +46,7 @@ pub fn products(snapshot: &OrderSnapshot) -> Vec<ProductBody<'_>> {
             &line.name,
             line.unit_price_cents,
             &line.category,
-            line.image.as_ref(),
+            line.image.as_deref(),
         )
     }
     snapshot.lines.iter().map(product).collect()
@@ -56,7 +56,7 @@ impl<'o> From<&'o Order> for OrderBody<'o> {
     fn from(order: &'o Order) -> Self {
         let snapshot = &order.snapshot;
         Self {
-            id: order.id.to_string(),
+            id: order.id,
             items: items(snapshot),
             products: products(snapshot),
             subtotal: Amount(snapshot.subtotal_cents),
@@ -64,7 +64,7 @@ impl<'o> From<&'o Order> for OrderBody<'o> {
             total: Amount(snapshot.total_cents),
             coupon_code: snapshot.coupon_code.as_ref().map(domain::CouponCode::as_str),
             status: &order.status,
-            created_at: order.created_at.to_rfc3339(),
+            created_at: order.created_at,
         }
     }
 }

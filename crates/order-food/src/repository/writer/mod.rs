@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{NewOrder, OrderPlacement, RepositoryError};
-use batch::Store;
+use batch::{Outcomes, Store};
 
 /// Takes orders to be stored. Cloning gives another handle to the same queue.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub struct OrderWriter {
 
 /// One order on its way, and who waits for it.
 pub(super) struct Job {
-    order: NewOrder,
+    order: Box<NewOrder>,
     reply: oneshot::Sender<Outcome>,
     /// Set once, by the writer that takes the order or by the request that stops waiting for it to be taken: whoever
     /// comes first decides whether it is written.
@@ -75,7 +75,7 @@ impl OrderWriter {
         let is_claimed = Arc::new(AtomicBool::new(false));
         let now = Instant::now();
         let deadline = now + Self::DEADLINE;
-        let job = Job { order, reply, is_claimed: is_claimed.clone(), deadline };
+        let job = Job { order: Box::new(order), reply, is_claimed: is_claimed.clone(), deadline };
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
 
         let mut outcome = outcome;
@@ -98,9 +98,11 @@ impl OrderWriter {
 }
 
 impl Job {
-    fn answer(self, outcome: Outcome) {
+    /// Gives back the order, which nobody needs any more.
+    fn answer(self, outcome: Outcome) -> Box<NewOrder> {
         // Whoever stopped waiting does not need to know.
         let _ = self.reply.send(outcome);
+        self.order
     }
 }
 
@@ -175,22 +177,29 @@ impl Writer {
         // Parts of the batch still to be stored, each by itself.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let orders: Vec<&NewOrder> = part.iter().map(|job| &job.order).collect();
+            let orders: Vec<&NewOrder> = part.iter().map(|job| &*job.order).collect();
             let failure = match self.store.store(&orders).await {
                 Ok(outcomes) => {
-                    for (job, outcome) in part.into_iter().zip(outcomes) {
-                        match outcome {
-                            Some(placement) => job.answer(Ok(placement)),
-                            // Its key vanished between two looks at it: pruned, or the order that held it was undone.
-                            None if Instant::now() < job.deadline => parts.push(vec![job]),
-                            None => job.answer(Err(RepositoryError::KeyInProgress)),
-                        }
-                    }
+                    Self::answer(part, outcomes, &mut parts);
                     continue;
                 }
                 Err(failure) => failure,
             };
             self.recover(part, failure, &mut parts).await;
+        }
+    }
+
+    /// Tells everyone at once: a server thread that is woken by the first answer finds the others there already, and
+    /// need not be woken for each. What else an answered order holds is given back after that.
+    fn answer(part: Vec<Job>, outcomes: Outcomes, parts: &mut Vec<Vec<Job>>) {
+        let mut answered = Vec::with_capacity(part.len());
+        for (job, outcome) in part.into_iter().zip(outcomes) {
+            match outcome {
+                Some(placement) => answered.push(job.answer(Ok(placement))),
+                // Its key vanished between two looks at it: pruned, or the order that held it was undone.
+                None if Instant::now() < job.deadline => parts.push(vec![job]),
+                None => answered.push(job.answer(Err(RepositoryError::KeyInProgress))),
+            }
         }
     }
 

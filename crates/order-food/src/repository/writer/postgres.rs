@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::super::{NewOrder, StoredAnswer};
+use super::super::{KeyClaim, NewOrder, Redemption, StoredAnswer};
 use super::batch::{AnswerRow, Limits, Outcomes, all_stored, conflicts, counter_names, hand_out, outcomes};
 
 /// How long a statement waits for a key or a counter that another transaction holds.
@@ -16,6 +16,18 @@ const STORE_PLAIN: &str = "insert into orders (id, client_id, status, version, c
     select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
     from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) \
     on conflict (id) do nothing";
+
+/// For orders whose keys are new, as nearly all are, and that need nobody's leave: a used key fails the statement.
+/// Keys go first and sorted, so that two batches with the same keys wait for one another and never in a circle.
+const STORE_NEW: &str = "with stored as ( \
+        insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
+        select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
+        from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) \
+    ), redeemed as ( \
+        insert into promotion_redemptions (order_id, client_id, created_at, promotion_code, discount_cents) \
+        select * from unnest($5::uuid[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[]) \
+    ) insert into idempotency_keys (order_id, client_id, created_at, key, request_hash, response) \
+    select * from unnest($10::uuid[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[], $15::bytea[])";
 
 /// Keys are claimed in sorted order, so that two batches with the same keys wait for one another and never in a circle.
 /// An order whose key is taken is not stored, nor counted.
@@ -82,6 +94,13 @@ pub(super) async fn store(
         return Ok(all_stored(orders));
     }
     let counters = counter_names(orders);
+    if counters.is_empty() {
+        match store_new(connection, orders).await {
+            Ok(()) => return Ok(all_stored(orders)),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
+            Err(error) => return Err(error),
+        }
+    }
     let (refused, stored) = if counters.is_empty() {
         (HashMap::new(), store_fitting(connection, orders, &Limits::default()).await?)
     } else {
@@ -105,6 +124,38 @@ async fn store_plain(connection: &mut PgConnection, orders: &[&NewOrder]) -> Res
         .bind(&columns.client_ids)
         .bind(&columns.created_at)
         .bind(&columns.snapshots)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn store_new(connection: &mut PgConnection, orders: &[&NewOrder]) -> Result<(), sqlx::Error> {
+    let columns = Columns::of(orders.iter().copied());
+    let redeeming: Vec<(&NewOrder, &Redemption)> =
+        orders.iter().filter_map(|order| Some((*order, order.redemption.as_ref()?))).collect();
+    let redeeming_orders = Columns::of(redeeming.iter().map(|(order, _)| *order));
+    let mut keyed: Vec<(&NewOrder, &KeyClaim)> =
+        orders.iter().filter_map(|order| Some((*order, order.idempotency.as_ref()?))).collect();
+    keyed.sort_unstable_by_key(|(order, claim)| (order.order.client_id, claim.key.as_str()));
+    let keyed_orders = Columns::of(keyed.iter().map(|(order, _)| *order));
+    let redemptions = || redeeming.iter().map(|(_, redemption)| redemption);
+    let claims = || keyed.iter().map(|(_, claim)| claim);
+    sqlx::query(STORE_NEW)
+        .bind(&columns.ids)
+        .bind(&columns.client_ids)
+        .bind(&columns.created_at)
+        .bind(&columns.snapshots)
+        .bind(&redeeming_orders.ids)
+        .bind(&redeeming_orders.client_ids)
+        .bind(&redeeming_orders.created_at)
+        .bind(redemptions().map(|redemption| redemption.code.as_str()).collect::<Vec<_>>())
+        .bind(redemptions().map(|redemption| redemption.discount.cents()).collect::<Vec<_>>())
+        .bind(&keyed_orders.ids)
+        .bind(&keyed_orders.client_ids)
+        .bind(&keyed_orders.created_at)
+        .bind(claims().map(|claim| claim.key.as_str()).collect::<Vec<_>>())
+        .bind(claims().map(|claim| &claim.request_hash[..]).collect::<Vec<_>>())
+        .bind(claims().map(|claim| &claim.response[..]).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map(drop)

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Connection as _, SqliteConnection};
 use uuid::Uuid;
@@ -32,42 +33,110 @@ const KEYS: Insert = Insert {
     columns: 6,
     tail: ") where column1 is not null on conflict do nothing",
 };
+const NEW_KEYS: Insert = Insert { tail: ") where column1 is not null", ..KEYS };
 const REDEMPTIONS: Insert = Insert {
     head: "insert into promotion_redemptions (order_id, client_id, created_at, promotion_code, discount_cents) \
            select column1, column2, column3, column4, column5 from (values ",
     columns: 5,
-    tail: ") where column1 is not null on conflict do nothing returning order_id",
+    tail: ") where column1 is not null on conflict do nothing",
 };
+/// Tells which of them are new.
+const NEW_REDEMPTIONS: Insert =
+    Insert { tail: ") where column1 is not null on conflict do nothing returning order_id", ..REDEMPTIONS };
 const USED: &str = "select name, used from limit_counters where name in (select value from json_each($1))";
 const COUNT: &str = "insert into limit_counters (name, used) select key, value from json_each($1) where true \
     on conflict (name) do update set used = used + excluded.used";
 const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from json_each($1) w \
     join idempotency_keys k on k.client_id = w.value ->> 0 and k.key = w.value ->> 1";
 
-impl Insert {
+/// Statements that go to SQLite in one call, and their parameters.
+struct Script {
+    sql: String,
+    arguments: SqliteArguments,
+}
+
+impl Script {
     /// For at most [`super::OrderWriter::BATCH_ORDERS`] rows.
     const SIZES: [usize; 6] = [1, 4, 16, 48, 96, super::OrderWriter::BATCH_ORDERS];
 
-    /// The statement for `rows` rows and its parameters; `bind` adds those of each row.
-    fn of<'o>(
-        &self,
-        orders: &[&'o NewOrder],
-        bind: impl Fn(&mut SqliteArguments, &'o NewOrder) -> Result<(), sqlx::error::BoxDynError>,
-    ) -> Result<(AssertSqlSafe<String>, SqliteArguments), sqlx::Error> {
-        let size = Self::SIZES.into_iter().find(|size| *size >= orders.len()).unwrap_or(orders.len());
-        let row = format!("({})", vec!["?"; self.columns].join(","));
-        // Nothing of an order is in the text.
-        let sql = AssertSqlSafe(format!("{}{}{}", self.head, vec![row; size].join(","), self.tail));
-        let mut arguments = SqliteArguments::default();
-        arguments.reserve(size * self.columns, 0);
-        for order in orders {
-            bind(&mut arguments, order).map_err(sqlx::Error::Encode)?;
-        }
-        for _ in orders.len() * self.columns..size * self.columns {
-            arguments.add(None::<i64>).map_err(sqlx::Error::Encode)?;
-        }
-        Ok((sql, arguments))
+    fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), arguments: SqliteArguments::default() }
     }
+
+    /// Adds the statement for these orders, if there are any; `bind` adds the parameters of each row.
+    fn insert<'o>(
+        mut self,
+        insert: &Insert,
+        orders: &[&'o NewOrder],
+        bind: impl Fn(&mut SqliteArguments, &'o NewOrder) -> Result<(), BoxDynError>,
+    ) -> Result<Self, sqlx::Error> {
+        if orders.is_empty() {
+            return Ok(self);
+        }
+        let size = Self::SIZES.into_iter().find(|size| *size >= orders.len()).unwrap_or(orders.len());
+        let row = format!("({})", vec!["?"; insert.columns].join(","));
+        // Nothing of an order is in the text.
+        self.sql.push_str(insert.head);
+        self.sql.push_str(&vec![row; size].join(","));
+        self.sql.push_str(insert.tail);
+        self.sql.push(';');
+        self.arguments.reserve(size * insert.columns, 0);
+        for order in orders {
+            bind(&mut self.arguments, order).map_err(sqlx::Error::Encode)?;
+        }
+        for _ in orders.len() * insert.columns..size * insert.columns {
+            self.arguments.add(None::<i64>).map_err(sqlx::Error::Encode)?;
+        }
+        Ok(self)
+    }
+
+    fn then(mut self, sql: &str) -> Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    async fn execute(self, connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+        let query = sqlx::query_with(AssertSqlSafe(self.sql), self.arguments);
+        Ok(query.execute(connection).await?.rows_affected())
+    }
+
+    async fn fetch_ids(self, connection: &mut SqliteConnection) -> Result<Vec<Uuid>, sqlx::Error> {
+        sqlx::query_scalar_with(AssertSqlSafe(self.sql), self.arguments).fetch_all(connection).await
+    }
+}
+
+fn bind_order(arguments: &mut SqliteArguments, new: &NewOrder) -> Result<(), BoxDynError> {
+    arguments.add(new.order.id.uuid())?;
+    arguments.add(new.order.client_id.get())?;
+    arguments.add(new.order.created_at.micros())?;
+    arguments.add(new.snapshot_json.as_str())
+}
+
+fn bind_key(arguments: &mut SqliteArguments, new: &NewOrder) -> Result<(), BoxDynError> {
+    let Some(claim) = &new.idempotency else { return Ok(()) };
+    arguments.add(new.order.id.uuid())?;
+    arguments.add(new.order.client_id.get())?;
+    arguments.add(new.order.created_at.micros())?;
+    arguments.add(claim.key.as_str())?;
+    arguments.add(&claim.request_hash[..])?;
+    arguments.add(&claim.response[..])
+}
+
+fn bind_redemption(arguments: &mut SqliteArguments, new: &NewOrder) -> Result<(), BoxDynError> {
+    let Some(redemption) = &new.redemption else { return Ok(()) };
+    arguments.add(new.order.id.uuid())?;
+    arguments.add(new.order.client_id.get())?;
+    arguments.add(new.order.created_at.micros())?;
+    arguments.add(redemption.code.as_str())?;
+    arguments.add(redemption.discount.cents())
+}
+
+fn keyed<'o>(orders: &[&'o NewOrder]) -> Vec<&'o NewOrder> {
+    orders.iter().copied().filter(|order| order.idempotency.is_some()).collect()
+}
+
+fn redeeming<'o>(orders: &[&'o NewOrder]) -> Vec<&'o NewOrder> {
+    orders.iter().copied().filter(|order| order.redemption.is_some()).collect()
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, sqlx::Error> {
@@ -81,6 +150,13 @@ pub(super) async fn store(
     if orders.iter().all(|order| order.is_plain()) {
         store_orders(connection, orders).await?;
         return Ok(all_stored(orders));
+    }
+    if counter_names(orders).is_empty() {
+        match store_new(connection, orders).await {
+            Ok(()) => return Ok(all_stored(orders)),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
+            Err(error) => return Err(error),
+        }
     }
     let mut transaction = connection.begin_with("begin immediate").await?;
     let limits = limits(&mut transaction, orders).await?;
@@ -98,17 +174,27 @@ pub(super) async fn store(
     Ok(outcomes(orders, limits.refused, &stored, &answers))
 }
 
+/// Stores orders whose keys are new, as nearly all are, and that need nobody's leave, in one call: a used key fails it.
+async fn store_new(connection: &mut SqliteConnection, orders: &[&NewOrder]) -> Result<(), sqlx::Error> {
+    let script = Script::new("begin immediate;")
+        .insert(&NEW_KEYS, &keyed(orders), bind_key)?
+        .insert(&REDEMPTIONS, &redeeming(orders), bind_redemption)?
+        .insert(&ORDERS, orders, bind_order)?
+        .then("commit");
+    let Err(error) = script.execute(connection).await else { return Ok(()) };
+    match sqlx::query("rollback").execute(connection).await {
+        Ok(_) => Err(error),
+        // SQLite has ended the transaction by itself (https://sqlite.org/lang_transaction.html, section 2.3), or is lost.
+        Err(_) if database::is_unavailable(&error) => Err(error),
+        Err(_) => Err(sqlx::Error::WorkerCrashed),
+    }
+}
+
 async fn store_orders(connection: &mut SqliteConnection, orders: &[&NewOrder]) -> Result<(), sqlx::Error> {
     if orders.is_empty() {
         return Ok(());
     }
-    let (sql, arguments) = ORDERS.of(orders, |arguments, new| {
-        arguments.add(new.order.id.uuid())?;
-        arguments.add(new.order.client_id.get())?;
-        arguments.add(new.order.created_at.micros())?;
-        arguments.add(new.snapshot_json.as_str())
-    })?;
-    sqlx::query_with(sql, arguments).execute(connection).await.map(drop)
+    Script::new("").insert(&ORDERS, orders, bind_order)?.execute(connection).await.map(drop)
 }
 
 /// Claims the keys of orders; returns the orders whose key belongs to another one.
@@ -116,21 +202,12 @@ async fn claim_keys(
     connection: &mut SqliteConnection,
     orders: &[&NewOrder],
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
-    let keyed: Vec<&NewOrder> = orders.iter().copied().filter(|order| order.idempotency.is_some()).collect();
+    let keyed = keyed(orders);
     let mut lost = HashSet::new();
     if keyed.is_empty() {
         return Ok(lost);
     }
-    let (sql, arguments) = KEYS.of(&keyed, |arguments, new| {
-        let Some(claim) = &new.idempotency else { return Ok(()) };
-        arguments.add(new.order.id.uuid())?;
-        arguments.add(new.order.client_id.get())?;
-        arguments.add(new.order.created_at.micros())?;
-        arguments.add(claim.key.as_str())?;
-        arguments.add(&claim.request_hash[..])?;
-        arguments.add(&claim.response[..])
-    })?;
-    let claimed = sqlx::query_with(sql, arguments).execute(&mut *connection).await?.rows_affected();
+    let claimed = Script::new("").insert(&KEYS, &keyed, bind_key)?.execute(&mut *connection).await?;
     if claimed == keyed.len() as u64 {
         return Ok(lost);
     }
@@ -153,20 +230,12 @@ async fn redeem(
     orders: &[&NewOrder],
     limits: &Limits,
 ) -> Result<(), sqlx::Error> {
-    let redeeming: Vec<&NewOrder> =
-        orders.iter().copied().filter(|order| order.redemption.is_some()).collect();
+    let redeeming = redeeming(orders);
     if redeeming.is_empty() {
         return Ok(());
     }
-    let (sql, arguments) = REDEMPTIONS.of(&redeeming, |arguments, new| {
-        let Some(redemption) = &new.redemption else { return Ok(()) };
-        arguments.add(new.order.id.uuid())?;
-        arguments.add(new.order.client_id.get())?;
-        arguments.add(new.order.created_at.micros())?;
-        arguments.add(redemption.code.as_str())?;
-        arguments.add(redemption.discount.cents())
-    })?;
-    let new: Vec<Uuid> = sqlx::query_scalar_with(sql, arguments).fetch_all(&mut *connection).await?;
+    let script = Script::new("").insert(&NEW_REDEMPTIONS, &redeeming, bind_redemption)?;
+    let new = script.fetch_ids(&mut *connection).await?;
     let new: HashSet<Uuid> = new.into_iter().collect();
     let mut uses: BTreeMap<&str, i64> = BTreeMap::new();
     for (_, counter) in limits.uses.iter().filter(|(id, _)| new.contains(id)) {

@@ -6,9 +6,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/bench.sh orders|menu|start
 
-  orders  durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
-  menu    the menu, against a bare actix-web handler with the same bytes
-  start   start to ready, idle memory, a migration with nothing to do
+  orders   durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
+  menu     the menu, against a bare actix-web handler with the same bytes
+  start    start to ready, idle memory, a migration with nothing to do
 
 Starts its own PostgreSQL (durable) and servers, all on this machine. BENCH_ROUNDS (5) and BENCH_SECONDS (8) make it
 longer or shorter. Needs wrk (installed from the system's packages where it is missing).
@@ -32,13 +32,12 @@ fi
 cargo build --release --locked --workspace --bins --examples >&2
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
-export ORDER_FOOD_PROGRAMS=$target/release
+export ORDER_FOOD_PROGRAMS=$target/release PYTHONDONTWRITEBYTECODE=1
 
-if [ "$what" = start ]; then
-  result=$(scripts/with-postgres.sh scripts/bench-start.py "$ORDER_FOOD_PROGRAMS")
-else
-  result=$(scripts/with-postgres.sh python3 scripts/bench/bench.py "$what")
-fi
+case $what in
+  start) result=$(scripts/with-postgres.sh scripts/bench-start.py "$ORDER_FOOD_PROGRAMS") ;;
+  *) result=$(scripts/with-postgres.sh python3 scripts/bench/bench.py "$what") ;;
+esac
 printf '%s\n' "$result"
 
 python3 - "$what" "$result" <<'PYTHON'

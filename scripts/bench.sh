@@ -4,10 +4,11 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench.sh orders|menu|start
+Usage: scripts/bench.sh orders|menu|latency|start
 
   orders   durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
   menu     the menu, against a bare actix-web handler with the same bytes
+  latency  orders at 10, 50 and 90 % of capacity, sent when due (open loop); a lone order, against a lone pgbench
   start    start to ready, idle memory, a migration with nothing to do
 
 Starts its own PostgreSQL (durable) and servers, all on this machine. BENCH_ROUNDS (5) and BENCH_SECONDS (8) make it
@@ -16,7 +17,7 @@ TEXT
 }
 
 case "${1:-}" in
-  orders | menu | start) what=$1 ;;
+  orders | menu | latency | start) what=$1 ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac

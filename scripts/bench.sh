@@ -4,20 +4,22 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench.sh orders|menu|latency|start
+Usage: scripts/bench.sh orders|menu|latency|growth|start
 
   orders   durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
   menu     the menu, against a bare actix-web handler with the same bytes
   latency  orders at 10, 50 and 90 % of capacity, sent when due (open loop); a lone order, against a lone pgbench
+  growth   orders, and pages of them, with 0, 1 M and 10 M orders stored
   start    start to ready, idle memory, a migration with nothing to do
 
 Starts its own PostgreSQL (durable) and servers, all on this machine. BENCH_ROUNDS (5) and BENCH_SECONDS (8) make it
-longer or shorter. Needs wrk (installed from the system's packages where it is missing).
+longer or shorter; BENCH_GROWTH_ROWS ("0 1000000 10000000") says how many orders growth stores before; as it is that needs 22 GB
+in TMPDIR and a quarter of an hour. Needs wrk (installed from the system's packages where it is missing).
 TEXT
 }
 
 case "${1:-}" in
-  orders | menu | latency | start) what=$1 ;;
+  orders | menu | latency | growth | start) what=$1 ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac

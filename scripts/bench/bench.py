@@ -10,6 +10,7 @@ import urllib.request
 
 from common import (CONNECTIONS, ROUNDS, SECONDS, free_port, load, pgbench, program, resident_mib, rounds, shop, start,
                     start_api, stop_all, table, with_cpu)
+from growth import growth
 from latency import latency
 
 
@@ -51,6 +52,6 @@ print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.system()}
       f"{ROUNDS} interleaved rounds of {SECONDS} s, {CONNECTIONS} connections.\n")
 with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as temporary:
     try:
-        {"orders": orders, "menu": menu, "latency": latency}[sys.argv[1]](temporary)
+        {"orders": orders, "menu": menu, "growth": growth, "latency": latency}[sys.argv[1]](temporary)
     finally:
         stop_all()

@@ -4,40 +4,47 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench.sh orders|menu|start
+Usage: scripts/bench.sh orders|menu|latency|growth|start|micro
 
-  orders  durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
-  menu    the menu, against a bare actix-web handler with the same bytes
-  start   start to ready, idle memory, a migration with nothing to do
+  orders   durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
+  menu     the menu, against a bare actix-web handler with the same bytes
+  latency  orders at 10, 50 and 90 % of capacity, sent when due (open loop); a lone order, against a lone pgbench
+  growth   orders, and pages of them, with 0, 1 M and 10 M orders stored
+  start    start to ready, idle memory, a migration with nothing to do
+  micro    pricing, key check, coupon lookup, in memory (criterion)
 
 Starts its own PostgreSQL (durable) and servers, all on this machine. BENCH_ROUNDS (5) and BENCH_SECONDS (8) make it
-longer or shorter. Needs wrk (installed from the system's packages where it is missing).
+longer or shorter; BENCH_GROWTH_ROWS ("0 1000000 10000000") says how many orders growth stores before; as it is that needs 22 GB
+in TMPDIR and a quarter of an hour. Needs wrk (installed from the system's packages where it is missing).
 TEXT
 }
 
 case "${1:-}" in
-  orders | menu | start) what=$1 ;;
+  orders | menu | latency | growth | start | micro) what=$1 ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
 
 cd "$(dirname "$0")/.."
-if ! command -v wrk >/dev/null; then
+if [ "$what" != micro ] && ! command -v wrk >/dev/null; then
   command -v apt-get >/dev/null || { echo "bench.sh: wrk is missing" >&2; exit 1; }
   sudo=
   [ "$(id -u)" -eq 0 ] || sudo=sudo
   { $sudo apt-get update -q && $sudo apt-get install -yq wrk; } >&2
 fi
 
-cargo build --release --locked --workspace --bins --examples >&2
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
-export ORDER_FOOD_PROGRAMS=$target/release
-
-if [ "$what" = start ]; then
-  result=$(scripts/with-postgres.sh scripts/bench-start.py "$ORDER_FOOD_PROGRAMS")
+if [ "$what" = micro ]; then
+  measured=$(CRITERION_HOME=$target/criterion cargo bench --locked -p order-food --bench micro)
+  result=$(python3 scripts/bench/micro.py "$target/criterion" <<<"$measured")
 else
-  result=$(scripts/with-postgres.sh python3 scripts/bench/bench.py "$what")
+  cargo build --release --locked --workspace --bins --examples >&2
+  export ORDER_FOOD_PROGRAMS=$target/release PYTHONDONTWRITEBYTECODE=1
+  case $what in
+    start) result=$(scripts/with-postgres.sh scripts/bench-start.py "$ORDER_FOOD_PROGRAMS") ;;
+    *) result=$(scripts/with-postgres.sh python3 scripts/bench/bench.py "$what") ;;
+  esac
 fi
 printf '%s\n' "$result"
 

@@ -1,9 +1,11 @@
 //! A server of its own for each test, on a database of its own, and a client.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use database::Session;
 use database_load::{Load, Options, Source};
 use domain::{Pepper, SystemClock};
 use order_food::app::{AppState, BoundServer};
@@ -12,7 +14,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use telemetry::StopSignals;
-use test_database::{TestDatabase, TestEngine};
+use test_database::{TestDatabase, TestEngine, execute};
 
 /// The key of the demo data: `create_order read_orders`.
 pub const KEY: &str = "apitest";
@@ -147,6 +149,29 @@ pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}: never");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The ids of all stored orders, as clients see them.
+pub async fn order_ids(database: &TestDatabase) -> HashSet<String> {
+    let ids = match database.url().engine() {
+        "sqlite" => {
+            "select lower(substr(hex(id), 1, 8) || '-' || substr(hex(id), 9, 4) || '-' || substr(hex(id), 13, 4) || '-' || \
+             substr(hex(id), 17, 4) || '-' || substr(hex(id), 21)) from orders"
+        }
+        _ => "select id::text from orders",
+    };
+    database.texts(ids).await.into_iter().collect()
+}
+
+/// A session in which nobody else stores an order until it ends its transaction.
+pub async fn hold_orders(database: &TestDatabase) -> Session {
+    let mut session = database.session().await;
+    let hold = match database.url().engine() {
+        "sqlite" => "begin immediate",
+        _ => "begin; lock table orders in share row exclusive mode",
+    };
+    execute(session.connection.as_mut(), hold).await;
+    session
 }
 
 /// The JSON of a cart.

@@ -5,3 +5,4 @@ mod harness;
 mod process;
 mod repository;
 mod routes;
+mod writer;

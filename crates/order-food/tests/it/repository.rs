@@ -23,7 +23,8 @@ on_both_engines!(
     a_missing_table_is_not_an_outage,
 );
 
-async fn fresh(engine: TestEngine) -> (TestDatabase, Pools) {
+/// A database with two clients, and its pools.
+pub async fn fresh(engine: TestEngine) -> (TestDatabase, Pools) {
     let database = TestDatabase::migrated(engine).await;
     database
         .execute(
@@ -39,12 +40,13 @@ fn sql_orders(database: &TestDatabase, pools: Pools) -> SqlOrders {
 }
 
 /// An order to be stored with nothing beside it.
-fn new(order: &Order) -> NewOrder {
+pub fn new(order: &Order) -> NewOrder {
     let snapshot_json = serde_json::to_string(&order.snapshot).unwrap();
     NewOrder { order: order.clone(), snapshot_json, idempotency: None, redemption: None }
 }
 
-fn order(client: i64, moment_micros: i64) -> Order {
+/// An order whose texts hold what is hard to store.
+pub fn order(client: i64, moment_micros: i64) -> Order {
     let product = Product {
         id: ProductId::new(9_007_199_254_740_993),
         name: "Crème \"brûlée\" 🍮 \\ '; drop table orders; --".into(),

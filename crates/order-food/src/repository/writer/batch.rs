@@ -175,10 +175,17 @@ pub(super) fn all_stored(orders: &[&NewOrder]) -> Outcomes {
 /// Says of each order what became of it: refused, stored, or its key's doing.
 pub(super) fn outcomes(
     orders: &[&NewOrder],
-    mut refused: HashMap<usize, OrderPlacement>,
+    limits: &Limits,
     stored: &HashSet<Uuid>,
     answers: &HashMap<(i64, String), StoredAnswer>,
 ) -> Outcomes {
+    // Uses that were handed to orders whose key belongs to another one.
+    let returned: HashSet<&str> =
+        limits.uses.iter().filter(|(id, _)| !stored.contains(id)).map(|(_, counter)| &**counter).collect();
+    let may_fit_now = |order: &NewOrder| {
+        let limits = order.redemption.iter().flat_map(|redemption| &redemption.limits);
+        limits.into_iter().any(|limit| returned.contains(&*limit.counter))
+    };
     let outcome = |(position, order): (usize, &&NewOrder)| {
         let id = order.order.id.uuid();
         if stored.contains(&id) {
@@ -188,10 +195,11 @@ pub(super) fn outcomes(
             let answer = answers.get(&(order.order.client_id.get(), claim.key.as_str().to_owned()))?;
             Some(answer.meets(id, &claim.request_hash))
         });
-        match (answer, refused.remove(&position)) {
+        match (answer, limits.refused.get(&position)) {
             // Whoever has the key was answered already, whatever the limits say by now.
             (Some(answer), _) => Some(answer),
-            (None, Some(refused)) => Some(refused),
+            (None, Some(_)) if may_fit_now(order) => None,
+            (None, Some(refused)) => Some(refused.clone()),
             // Not stored now and not held up by a key: an earlier attempt has stored it.
             (None, None) if order.idempotency.is_none() => Some(OrderPlacement::Stored),
             (None, None) => None,

@@ -196,7 +196,8 @@ impl Writer {
         for (job, outcome) in part.into_iter().zip(outcomes) {
             match outcome {
                 Some(placement) => answered.push(job.answer(Ok(placement))),
-                // Its key vanished between two looks at it: pruned, or the order that held it was undone.
+                // Its key vanished between two looks at it: pruned, or the order that held it was undone; or a use that
+                // it lacked was given back.
                 None if Instant::now() < job.deadline => parts.push(vec![job]),
                 None => answered.push(job.answer(Err(RepositoryError::KeyInProgress))),
             }

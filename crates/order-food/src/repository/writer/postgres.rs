@@ -101,8 +101,10 @@ pub(super) async fn store(
             Err(error) => return Err(error),
         }
     }
-    let (refused, stored) = if counters.is_empty() {
-        (HashMap::new(), store_fitting(connection, orders, &Limits::default()).await?)
+    let (limits, stored) = if counters.is_empty() {
+        let limits = Limits::default();
+        let stored = store_fitting(connection, orders, &limits).await?;
+        (limits, stored)
     } else {
         let mut transaction = connection.begin().await?;
         let used: Vec<(String, i64)> =
@@ -110,11 +112,11 @@ pub(super) async fn store(
         let limits = hand_out(orders, used.into_iter().collect());
         let stored = store_fitting(&mut transaction, orders, &limits).await?;
         transaction.commit().await?;
-        (limits.refused, stored)
+        (limits, stored)
     };
     let open = conflicts(orders, &stored);
     let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
-    Ok(outcomes(orders, refused, &stored, &answers))
+    Ok(outcomes(orders, &limits, &stored, &answers))
 }
 
 async fn store_plain(connection: &mut PgConnection, orders: &[&NewOrder]) -> Result<(), sqlx::Error> {

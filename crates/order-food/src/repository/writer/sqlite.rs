@@ -171,7 +171,7 @@ pub(super) async fn store(
     let stored = free.iter().map(|order| order.order.id.uuid()).collect();
     let open = conflicts(orders, &stored);
     let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
-    Ok(outcomes(orders, limits.refused, &stored, &answers))
+    Ok(outcomes(orders, &limits, &stored, &answers))
 }
 
 /// Stores orders whose keys are new, as nearly all are, and that need nobody's leave, in one call: a used key fails it.

@@ -10,7 +10,7 @@ use test_database::{TestDatabase, TestEngine, on_both_engines};
 use tokio::task::JoinHandle;
 
 use super::Api;
-use crate::harness::{KEY, cart, load_sample_data};
+use crate::harness::{KEY, cart, load_sample_data, order_ids};
 
 on_both_engines!(kill_9_loses_and_doubles_nothing);
 
@@ -64,21 +64,10 @@ async fn joined(clients: Vec<JoinHandle<Record>>) -> Record {
     all
 }
 
-async fn stored(database: &TestDatabase, engine: TestEngine) -> HashSet<String> {
-    let ids = match engine {
-        TestEngine::Postgres => "select id::text from orders",
-        TestEngine::Sqlite => {
-            "select lower(substr(hex(id), 1, 8) || '-' || substr(hex(id), 9, 4) || '-' || substr(hex(id), 13, 4) || '-' || \
-             substr(hex(id), 17, 4) || '-' || substr(hex(id), 21)) from orders"
-        }
-    };
-    database.texts(ids).await.into_iter().collect()
-}
-
 async fn shop(engine: TestEngine) -> (TestDatabase, HashSet<String>) {
     let database = TestDatabase::migrated(engine).await;
     load_sample_data(&database).await;
-    let before = stored(&database, engine).await;
+    let before = order_ids(&database).await;
     (database, before)
 }
 
@@ -99,7 +88,7 @@ async fn kill_9_loses_and_doubles_nothing(engine: TestEngine) {
         acknowledged.extend(record.acknowledged);
         unanswered += record.unanswered;
     }
-    let stored: HashSet<String> = stored(&database, engine).await.difference(&before).cloned().collect();
+    let stored: HashSet<String> = order_ids(&database).await.difference(&before).cloned().collect();
     assert!(acknowledged.len() > 100, "{} orders are no load", acknowledged.len());
     assert!(acknowledged.is_subset(&stored), "an acknowledged order is lost");
     // What is there beyond that was on its way when its process died.
@@ -127,8 +116,7 @@ async fn ended_sessions_lose_and_double_nothing() {
     }
     stop.store(true, Ordering::Relaxed);
     let record = joined(clients).await;
-    let stored: HashSet<String> =
-        stored(&database, TestEngine::Postgres).await.difference(&before).cloned().collect();
+    let stored: HashSet<String> = order_ids(&database).await.difference(&before).cloned().collect();
     assert!(sessions > 20 && record.acknowledged.len() > 100, "{sessions} {}", record.acknowledged.len());
     assert_eq!(record.unanswered, 0);
     assert!(record.acknowledged.is_subset(&stored), "an acknowledged order is lost");

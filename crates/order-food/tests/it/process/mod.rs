@@ -1,9 +1,12 @@
 //! `order-food` as a process.
 
 mod breaking;
+mod cut_connections;
 mod documentation;
 mod embedded;
 mod money;
+mod overlapping_keys;
+mod proxy;
 mod settings;
 mod stopping;
 mod two_instances;
@@ -11,7 +14,9 @@ mod two_instances;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use test_database::{Program, Running};
+use test_database::{Program, Running, TestDatabase};
+
+use crate::harness::eventually;
 
 /// An API that runs as its own process.
 struct Api {
@@ -52,4 +57,11 @@ impl Api {
         assert_eq!(response.status(), 200);
         response.json().await.unwrap()
     }
+}
+
+/// Waits until PostgreSQL has ended all sessions of stopped APIs.
+async fn no_session_is_left(database: &TestDatabase) {
+    let sessions = "select count(*) from pg_stat_activity where datname = current_database() \
+                    and application_name like 'order-food%'";
+    eventually("all sessions end", async || database.number(sessions).await == 0).await;
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -104,7 +104,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How memory is divided.
 struct Plan {
     threads: usize,
-    partition_bits: u32,
     buffer_bytes: usize,
     resident_bytes: u64,
     table_bytes: usize,
@@ -112,22 +111,22 @@ struct Plan {
 }
 
 impl Plan {
+    /// So many that the ends of their buffers fit into a core's nearest cache.
+    const PARTITION_BITS: u32 = 8;
+
     fn new(settings: &Settings, files: usize) -> Self {
-        const SMALL_BUDGET_BYTES: usize = 256 * 1024 * 1024;
-        const LEAST_BUFFER_BYTES: usize = 512;
-        const MOST_BUFFER_BYTES: usize = 16 * 1024;
+        const MOST_BUFFER_BYTES: usize = 32 * 1024;
         let budget = usize::try_from(settings.memory_budget_bytes).unwrap_or(usize::MAX);
-        let partition_bits = if budget < SMALL_BUDGET_BYTES { 8 } else { 10 };
         let cores = settings.threads.get();
         // One more than cores where there are files for it: they end at about the same time, whatever their number.
-        let wanted = cores.max(files.min(cores + 1));
-        let buffers = settings.rule.lengths().count() << partition_bits;
-        let threads = wanted.min(budget / 4 / (buffers * LEAST_BUFFER_BYTES)).max(1);
-        let buffer_bytes = (budget / 4 / threads / buffers).clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES);
+        let wanted = cores.max(files.min(cores + 1)).min(usize::from(u16::MAX));
+        let buffers = settings.rule.lengths().count() << Self::PARTITION_BITS;
+        let threads = wanted.min(budget / 4 / (buffers * Spill::PAGE_BYTES)).max(1);
+        let buffer_bytes = (budget / 4 / threads / buffers).clamp(Spill::PAGE_BYTES, MOST_BUFFER_BYTES);
+        let buffer_bytes = buffer_bytes / Spill::PAGE_BYTES * Spill::PAGE_BYTES;
         // Buffers are given back before tables and results are made.
         Self {
             threads,
-            partition_bits,
             buffer_bytes,
             resident_bytes: (budget / 8 * 3) as u64,
             table_bytes: budget / 4 / cores,
@@ -151,14 +150,19 @@ pub fn digest(
     }
     let files = sources.len();
     let plan = Plan::new(settings, files);
-    let spill = Spill::new(settings.spill_directory.clone(), settings.spill_limit_bytes);
+    let spill_files = u16::try_from(plan.threads).unwrap_or(u16::MAX);
+    let spill = Spill::new(settings.spill_directory.clone(), settings.spill_limit_bytes, spill_files);
     let store = Store::new(spill, plan.resident_bytes);
     let classes: Vec<_> =
-        settings.rule.lengths().map(|length| Class::new(length, plan.partition_bits)).collect();
+        settings.rule.lengths().map(|length| Class::new(length, Plan::PARTITION_BITS)).collect();
 
     let reading = Reading::new(sources, settings, progress);
-    let read = reading.run(plan.threads, || Partitions::new(&store, &classes, files, plan.buffer_bytes));
-    let (piles, tally) = read?;
+    let spill_file = AtomicU16::new(0);
+    let partitions = || {
+        let spill_file = spill_file.fetch_add(1, Ordering::Relaxed);
+        Partitions::new(&store, &classes, files, plan.buffer_bytes, spill_file)
+    };
+    let (piles, tally) = reading.run(plan.threads, partitions)?;
 
     let matching = Matching {
         store: &store,

@@ -1,7 +1,7 @@
 //! Codes on their way from the files to the comparison: each thread collects them by length and partition.
 //!
-//! A full buffer becomes a segment: kept in memory as long as there is room, else appended to the spill file, where each
-//! segment says where the one before it lies. A segment is a row of runs: the number of a file, how many codes, and
+//! A full buffer becomes a segment: kept in memory as long as there is room, else appended to the thread's spill file, where
+//! each segment says where the one before it lies. A segment is a row of runs: the number of a file, how many codes, and
 //! what is stored of each.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,7 +70,10 @@ pub(crate) struct Pile {
 pub(crate) struct Partitions<'s> {
     store: &'s Store,
     files: usize,
+    spill_file: u16,
     buffer_bytes: usize,
+    /// From the beginning of a buffer to that of the next.
+    stride_bytes: usize,
     classes: Vec<Buffered>,
     piles: Vec<Vec<Pile>>,
     /// Codes of each class, partition and file.
@@ -78,16 +81,24 @@ pub(crate) struct Partitions<'s> {
 }
 
 impl<'s> Partitions<'s> {
-    /// For `files` files; a buffer has `buffer_bytes`.
-    pub(crate) fn new(store: &'s Store, of: &[Class], files: usize, buffer_bytes: usize) -> Self {
+    /// For `files` files; a buffer has `buffer_bytes`, whole pages. What does not fit goes into spill file `spill_file`.
+    pub(crate) fn new(
+        store: &'s Store,
+        of: &[Class],
+        files: usize,
+        buffer_bytes: usize,
+        spill_file: u16,
+    ) -> Self {
         // Not a power of two: the ends of all buffers would share a few lines of the cache.
         const CACHE_LINE_BYTES: usize = 64;
-        let buffer_bytes = buffer_bytes + CACHE_LINE_BYTES;
+        let stride_bytes = buffer_bytes + CACHE_LINE_BYTES;
         let buffered = |class: &Class| Buffered { class: *class, buffers: Vec::new(), slots: Vec::new() };
         Self {
             store,
             files,
+            spill_file,
             buffer_bytes,
+            stride_bytes,
             classes: of.iter().map(buffered).collect(),
             piles: of.iter().map(|_| Vec::new()).collect(),
             counts: of.iter().map(|_| Vec::new()).collect(),
@@ -108,7 +119,7 @@ impl<'s> Partitions<'s> {
         }
         let buffered = &mut self.classes[class];
         let slot = &mut buffered.slots[partition];
-        let at = partition * self.buffer_bytes + slot.fill as usize;
+        let at = partition * self.stride_bytes + slot.fill as usize;
         buffered.buffers[at..at + SLACK_BYTES].copy_from_slice(&remainder.to_le_bytes());
         #[expect(clippy::cast_possible_truncation, reason = "at most eight")]
         let width = buffered.class.width as u32;
@@ -122,7 +133,7 @@ impl<'s> Partitions<'s> {
         let buffered = &mut self.classes[class];
         if buffered.slots.is_empty() {
             let partitions = buffered.class.partitions;
-            buffered.buffers = vec![0; partitions * self.buffer_bytes];
+            buffered.buffers = vec![0; partitions * self.stride_bytes];
             buffered.slots = vec![Slot::EMPTY; partitions];
             self.piles[class].resize_with(partitions, Pile::default);
             self.counts[class] = vec![0; partitions * self.files];
@@ -150,7 +161,7 @@ impl<'s> Partitions<'s> {
         let (run, fill) = (slot.run as usize, slot.fill as usize);
         #[expect(clippy::cast_possible_truncation, reason = "fewer than a buffer has bytes, which fit")]
         let count = ((fill - run - RUN_BYTES) / *width) as u32;
-        let header = &mut buffers[partition * self.buffer_bytes + run..][..RUN_BYTES];
+        let header = &mut buffers[partition * self.stride_bytes + run..][..RUN_BYTES];
         header[..2].copy_from_slice(&slot.file.to_le_bytes());
         header[2..].copy_from_slice(&count.to_le_bytes());
         self.counts[class][partition * self.files + usize::from(slot.file)] += count;
@@ -161,20 +172,21 @@ impl<'s> Partitions<'s> {
     fn put_away(&mut self, class: usize, partition: usize) -> Result<(), CorpusError> {
         let Buffered { buffers, slots, .. } = &mut self.classes[class];
         let slot = &mut slots[partition];
-        let segment = &mut buffers[partition * self.buffer_bytes..][..slot.fill as usize];
+        let segment = &mut buffers[partition * self.stride_bytes..][..self.buffer_bytes];
+        let used = slot.fill as usize;
         *slot = Slot::EMPTY;
         let pile = &mut self.piles[class][partition];
-        if segment.len() == LINK_BYTES {
+        if used == LINK_BYTES {
             return Ok(());
         }
-        if self.store.has_room(segment.len() as u64) {
-            pile.resident.push(segment[LINK_BYTES..].into());
+        if self.store.has_room(used as u64) {
+            pile.resident.push(segment[LINK_BYTES..used].into());
             return Ok(());
         }
-        let before = pile.last.unwrap_or(Block { offset: 0, bytes: 0 });
-        segment[..8].copy_from_slice(&before.offset.to_le_bytes());
-        segment[8..LINK_BYTES].copy_from_slice(&before.bytes.to_le_bytes());
-        pile.last = Some(self.store.spill.append(segment)?);
+        let (offset, bytes) = pile.last.map_or((0, 0), |before| (before.offset, before.bytes));
+        segment[..8].copy_from_slice(&offset.to_le_bytes());
+        segment[8..LINK_BYTES].copy_from_slice(&bytes.to_le_bytes());
+        pile.last = Some(self.store.spill.append(self.spill_file, segment, used)?);
         Ok(())
     }
 
@@ -227,6 +239,7 @@ impl Piles {
             store.spill.read(block, scratch)?;
             runs(&scratch[LINK_BYTES..], class.width, &mut each);
             let before = Block {
+                file: block.file,
                 offset: u64::from_le_bytes(array(&scratch[..8])),
                 bytes: u32::from_le_bytes(array(&scratch[8..LINK_BYTES])),
             };

@@ -14,6 +14,9 @@ const ENTRY_BYTES: usize = 10;
 /// Entries read back at a time.
 const BLOCK_ENTRIES: usize = 4096;
 
+/// The spill file of results; one thread at a time adds to them.
+const SPILL_FILE: u16 = 0;
+
 /// Takes codes in any order.
 pub(crate) struct Collector<'s> {
     spill: &'s Spill,
@@ -48,7 +51,7 @@ impl<'s> Collector<'s> {
                 bytes.extend_from_slice(&code.symbols().to_le_bytes());
                 bytes.extend_from_slice(&files.to_le_bytes());
             }
-            blocks.push(self.spill.append(&bytes)?);
+            blocks.push(self.spill.append(SPILL_FILE, &bytes, bytes.len())?);
         }
         // Read from the end.
         blocks.reverse();

@@ -1,4 +1,4 @@
-//! What does not fit into memory, in a file without a name: it goes away with the process, however that ends.
+//! What does not fit into memory, in files without a name: they go away with the process, however that ends.
 
 use std::fs::File;
 use std::io;
@@ -9,61 +9,84 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::CorpusError;
 
-/// A file that grows by blocks; many threads write and read it.
+/// Files that grow by blocks, one for each thread that writes: none waits for another. All may read.
 pub(crate) struct Spill {
     directory: PathBuf,
     limit_bytes: u64,
-    file: OnceLock<File>,
-    length: AtomicU64,
+    files: Vec<SpillFile>,
+    all_bytes: AtomicU64,
 }
 
-/// A part of the file.
+#[derive(Default)]
+struct SpillFile {
+    file: OnceLock<File>,
+    bytes: AtomicU64,
+}
+
+/// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Block {
+    pub file: u16,
     pub offset: u64,
     pub bytes: u32,
 }
 
 impl Spill {
-    /// A file in `directory`, made when first needed, of at most `limit_bytes`.
-    pub(crate) fn new(directory: PathBuf, limit_bytes: u64) -> Self {
-        Self { directory, limit_bytes, file: OnceLock::new(), length: AtomicU64::new(0) }
+    /// Blocks begin at multiples of this: a page that is written whole need not be cleared first.
+    pub(crate) const PAGE_BYTES: usize = 4096;
+
+    /// Files in `directory`, made when first needed, of at most `limit_bytes` together.
+    pub(crate) fn new(directory: PathBuf, limit_bytes: u64, files: u16) -> Self {
+        let files = (0..files).map(|_| SpillFile::default()).collect();
+        Self { directory, limit_bytes, files, all_bytes: AtomicU64::new(0) }
     }
 
-    /// How much is in it.
+    /// How much is in them.
     pub(crate) fn bytes(&self) -> u64 {
-        self.length.load(Ordering::Relaxed)
+        self.all_bytes.load(Ordering::Relaxed)
     }
 
-    /// Appends a block.
-    pub(crate) fn append(&self, content: &[u8]) -> Result<Block, CorpusError> {
-        let failed = |cause| CorpusError::Spill { directory: self.directory.clone(), cause };
-        let file = self.file().map_err(failed)?;
-        let offset = self.length.fetch_add(content.len() as u64, Ordering::Relaxed);
-        if offset + content.len() as u64 > self.limit_bytes {
-            return Err(CorpusError::SpillLimit {
-                directory: self.directory.clone(),
-                limit_bytes: self.limit_bytes,
-            });
+    /// Appends a block to a file, which only one thread does. What is in `content` after the `used` bytes fills the last
+    /// page.
+    pub(crate) fn append(&self, file: u16, content: &[u8], used: usize) -> Result<Block, CorpusError> {
+        let stored = &content[..used.next_multiple_of(Self::PAGE_BYTES).min(content.len())];
+        if self.all_bytes.fetch_add(stored.len() as u64, Ordering::Relaxed) + stored.len() as u64
+            > self.limit_bytes
+        {
+            let (directory, limit_bytes) = (self.directory.clone(), self.limit_bytes);
+            return Err(CorpusError::SpillLimit { directory, limit_bytes });
         }
-        file.write_all_at(content, offset).map_err(failed)?;
-        let bytes = u32::try_from(content.len()).map_err(|error| failed(io::Error::other(error)))?;
-        Ok(Block { offset, bytes })
+        let bytes = u32::try_from(used).map_err(|error| self.failed(io::Error::other(error)))?;
+        let end = &self.files[usize::from(file)].bytes;
+        let offset = end.load(Ordering::Relaxed);
+        self.file(file)
+            .and_then(|file| file.write_all_at(stored, offset))
+            .map_err(|cause| self.failed(cause))?;
+        end.store(
+            (offset + stored.len() as u64).next_multiple_of(Self::PAGE_BYTES as u64),
+            Ordering::Relaxed,
+        );
+        Ok(Block { file, offset, bytes })
     }
 
     /// Reads a block back.
     pub(crate) fn read(&self, block: Block, into: &mut Vec<u8>) -> Result<(), CorpusError> {
-        let failed = |cause| CorpusError::Spill { directory: self.directory.clone(), cause };
         into.resize(block.bytes as usize, 0);
-        self.file().and_then(|file| file.read_exact_at(into, block.offset)).map_err(failed)
+        self.file(block.file)
+            .and_then(|file| file.read_exact_at(into, block.offset))
+            .map_err(|cause| self.failed(cause))
     }
 
-    fn file(&self) -> io::Result<&File> {
-        if let Some(file) = self.file.get() {
+    fn failed(&self, cause: io::Error) -> CorpusError {
+        CorpusError::Spill { directory: self.directory.clone(), cause }
+    }
+
+    fn file(&self, number: u16) -> io::Result<&File> {
+        let cell = &self.files[usize::from(number)].file;
+        if let Some(file) = cell.get() {
             return Ok(file);
         }
         let file = tempfile::tempfile_in(&self.directory)?;
-        // Two threads may make one at the same time; one of them is kept.
-        Ok(self.file.get_or_init(|| file))
+        Ok(cell.get_or_init(|| file))
     }
 }

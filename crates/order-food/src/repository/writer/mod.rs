@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use database::DatabaseUrl;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{NewOrder, OrderPlacement, RepositoryError};
@@ -55,16 +55,22 @@ impl OrderWriter {
     /// How long an order waits for a writer that has no connection.
     const UNCONNECTED_DEADLINE: Duration = Duration::from_millis(200);
 
-    /// Starts as many writers as commits make sense at the same time: SQLite has one, PostgreSQL `writers`.
+    /// Starts as many writers as commits make sense at the same time: SQLite has one, PostgreSQL `writers`. One of them
+    /// does all the work as long as it can: the fewer commits, the less each order costs. Where a commit takes long, be
+    /// it the disk's doing or that of a key that somebody holds, the others take what waits behind it.
     pub fn start(url: &DatabaseUrl, writers: usize) -> Self {
         let (queue, jobs) = mpsc::channel(Self::QUEUE_ORDERS);
         let jobs = Arc::new(Mutex::new(jobs));
         let connected = Arc::new(AtomicUsize::new(0));
         let writers = if url.sqlite_file().is_some() { 1 } else { writers };
+        // Odd while a batch of the first writer is under way.
+        let (batches, _) = watch::channel(0);
+        let mut place = Place::First(batches.clone());
         for _ in 0..writers {
             let (store, connected) = (Store::new(url.clone()), connected.clone());
-            let writer = Writer { jobs: jobs.clone(), store, connected, is_counted: false };
+            let writer = Writer { jobs: jobs.clone(), store, place, connected, is_counted: false };
             tokio::spawn(writer.run());
+            place = Place::Second(batches.subscribe());
         }
         Self { queue, connected }
     }
@@ -106,10 +112,42 @@ impl Job {
     }
 }
 
+/// Who writes when.
+enum Place {
+    /// Whenever there is something to write.
+    First(watch::Sender<u64>),
+    /// When a batch of the first takes long.
+    Second(watch::Receiver<u64>),
+}
+
+impl Place {
+    /// How long a batch of the first writer may take before others help.
+    const PATIENCE: Duration = Duration::from_millis(4);
+
+    /// Waits until it is this one's turn.
+    async fn wait_for_turn(&mut self) {
+        let Self::Second(batches) = self else { return };
+        // The first one never ends before the others do.
+        while let Ok(batch) = batches.wait_for(|batch| batch % 2 == 1).await.map(|batch| *batch) {
+            if timeout(Self::PATIENCE, batches.wait_for(|now| *now != batch)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Notes that a batch begins or ends.
+    fn note(&self) {
+        if let Self::First(batches) = self {
+            batches.send_modify(|batch| *batch += 1);
+        }
+    }
+}
+
 /// One commit at a time.
 struct Writer {
     jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
     store: Store,
+    place: Place,
     connected: Arc<AtomicUsize>,
     /// Whether this writer is among those counted as connected.
     is_counted: bool,
@@ -124,7 +162,11 @@ impl Writer {
             self.count();
             match self.next_batch(&mut backlog).await {
                 Some(batch) if batch.is_empty() => {}
-                Some(batch) => self.write(batch).await,
+                Some(batch) => {
+                    self.place.note();
+                    self.write(batch).await;
+                    self.place.note();
+                }
                 None => return,
             }
         }
@@ -142,11 +184,13 @@ impl Writer {
     }
 
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
-    async fn next_batch(&self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
+    async fn next_batch(&mut self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
         if backlog.is_empty() {
             let mut received = Vec::with_capacity(Self::RECEIVE);
-            let wait =
-                async { self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await };
+            let wait = async {
+                self.place.wait_for_turn().await;
+                self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await
+            };
             // Without a connection it is time to try again before long, with or without an order.
             let wait =
                 if self.is_counted { Ok(wait.await) } else { timeout(Self::RECONNECT_PAUSE, wait).await };

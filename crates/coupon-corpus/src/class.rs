@@ -13,7 +13,7 @@ pub(crate) struct Class {
     /// Their length in bytes.
     pub length: u8,
     /// Bytes of a stored remainder.
-    pub width: usize,
+    pub width: u32,
     /// Partitions there are.
     pub partitions: usize,
     mask: u64,
@@ -34,7 +34,7 @@ impl Class {
         let odd = [0, 1].map(|which| random.hash_one(which) | 1);
         Self {
             length,
-            width: remainder_bits.div_ceil(u8::BITS) as usize,
+            width: remainder_bits.div_ceil(u8::BITS),
             partitions: 1 << partition_bits,
             mask: (1 << bits) - 1,
             shift: bits.div_ceil(2),

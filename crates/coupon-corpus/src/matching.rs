@@ -82,9 +82,9 @@ impl Matching<'_> {
                     if is_large[usize::from(file)] != wants_large || !fits {
                         return;
                     }
-                    for code in codes.chunks_exact(class.width) {
+                    for code in codes.chunks_exact(class.width as usize) {
                         let mut bytes = [0; 8];
-                        bytes[..class.width].copy_from_slice(code);
+                        bytes[..code.len()].copy_from_slice(code);
                         let remainder = u64::from_le_bytes(bytes);
                         if rounds > 1 && !is_due(remainder) {
                             continue;

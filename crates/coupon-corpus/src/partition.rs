@@ -37,11 +37,31 @@ const RUN_BYTES: usize = 6;
 const SLACK_BYTES: usize = 8;
 const NO_FILE: u16 = u16::MAX;
 
+/// How buffers lie in memory, and where what is in them goes.
+#[derive(Clone, Copy)]
+struct Layout<'s> {
+    store: &'s Store,
+    spill_file: u16,
+    files: usize,
+    buffer_bytes: usize,
+    /// From the beginning of a buffer to that of the next.
+    stride_bytes: usize,
+}
+
+/// One thread's codes.
+pub(crate) struct Partitions<'s> {
+    layout: Layout<'s>,
+    classes: Vec<Shelf>,
+}
+
 /// One thread's codes of one length.
-struct Buffered {
+struct Shelf {
     class: Class,
     buffers: Vec<u8>,
     slots: Vec<Slot>,
+    piles: Vec<Pile>,
+    /// Codes of each partition and file.
+    counts: Vec<u32>,
 }
 
 #[derive(Clone)]
@@ -66,25 +86,18 @@ pub(crate) struct Pile {
     last: Option<Block>,
 }
 
-/// One thread's codes.
-pub(crate) struct Partitions<'s> {
-    store: &'s Store,
-    files: usize,
-    spill_file: u16,
-    buffer_bytes: usize,
-    /// From the beginning of a buffer to that of the next.
-    stride_bytes: usize,
-    classes: Vec<Buffered>,
-    piles: Vec<Vec<Pile>>,
-    /// Codes of each class, partition and file.
-    counts: Vec<Vec<u32>>,
+/// Takes codes of one length from one file.
+pub(crate) struct Sink<'p, 's> {
+    layout: Layout<'s>,
+    shelf: &'p mut Shelf,
+    file: u16,
 }
 
 impl<'s> Partitions<'s> {
     /// For `files` files; a buffer has `buffer_bytes`, whole pages. What does not fit goes into spill file `spill_file`.
     pub(crate) fn new(
         store: &'s Store,
-        of: &[Class],
+        classes: &[Class],
         files: usize,
         buffer_bytes: usize,
         spill_file: u16,
@@ -92,128 +105,130 @@ impl<'s> Partitions<'s> {
         // Not a power of two: the ends of all buffers would share a few lines of the cache.
         const CACHE_LINE_BYTES: usize = 64;
         let stride_bytes = buffer_bytes + CACHE_LINE_BYTES;
-        let buffered = |class: &Class| Buffered { class: *class, buffers: Vec::new(), slots: Vec::new() };
-        Self {
-            store,
-            files,
-            spill_file,
-            buffer_bytes,
-            stride_bytes,
-            classes: of.iter().map(buffered).collect(),
-            piles: of.iter().map(|_| Vec::new()).collect(),
-            counts: of.iter().map(|_| Vec::new()).collect(),
-        }
+        let layout = Layout { store, spill_file, files, buffer_bytes, stride_bytes };
+        let shelf = |class: &Class| Shelf {
+            class: *class,
+            buffers: Vec::new(),
+            slots: Vec::new(),
+            piles: Vec::new(),
+            counts: Vec::new(),
+        };
+        Self { layout, classes: classes.iter().map(shelf).collect() }
     }
 
-    /// Adds a code of `file`.
+    /// For codes of a class that stand in `file`.
+    pub(crate) fn sink(&mut self, class: usize, file: u16) -> Sink<'_, 's> {
+        Sink { layout: self.layout, shelf: &mut self.classes[class], file }
+    }
+
+    /// Puts everything away and gives the buffers back.
+    pub(crate) fn finish(mut self) -> Result<Piles, CorpusError> {
+        for shelf in &mut self.classes {
+            for partition in 0..shelf.slots.len() {
+                shelf.end_run(self.layout, partition);
+                shelf.put_away(self.layout, partition)?;
+            }
+            shelf.buffers = Vec::new();
+        }
+        let by_class = self.classes.into_iter().map(|shelf| (shelf.piles, shelf.counts)).collect();
+        Ok(Piles { files: self.layout.files, by_class })
+    }
+}
+
+impl Sink<'_, '_> {
+    /// Adds a code.
     #[inline]
-    pub(crate) fn push(&mut self, class: usize, number: u64, file: u16) -> Result<(), CorpusError> {
-        let buffered = &mut self.classes[class];
-        let (partition, remainder) = buffered.class.split(number);
-        let is_ready = buffered
-            .slots
-            .get(partition)
-            .is_some_and(|slot| slot.file == file && slot.fill as usize + SLACK_BYTES <= self.buffer_bytes);
-        if !is_ready {
-            self.make_ready(class, partition, file)?;
+    pub(crate) fn push(&mut self, number: u64) -> Result<(), CorpusError> {
+        let (partition, remainder) = self.shelf.class.split(number);
+        loop {
+            if let Some(slot) = self.shelf.slots.get_mut(partition)
+                && slot.file == self.file
+                && slot.fill as usize + SLACK_BYTES <= self.layout.buffer_bytes
+            {
+                let at = partition * self.layout.stride_bytes + slot.fill as usize;
+                self.shelf.buffers[at..at + SLACK_BYTES].copy_from_slice(&remainder.to_le_bytes());
+                slot.fill += self.shelf.class.width;
+                return Ok(());
+            }
+            self.shelf.make_ready(self.layout, partition, self.file)?;
         }
-        let buffered = &mut self.classes[class];
-        let slot = &mut buffered.slots[partition];
-        let at = partition * self.stride_bytes + slot.fill as usize;
-        buffered.buffers[at..at + SLACK_BYTES].copy_from_slice(&remainder.to_le_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "at most eight")]
-        let width = buffered.class.width as u32;
-        slot.fill += width;
-        Ok(())
     }
+}
 
+impl Shelf {
     /// Makes room for a run of `file`.
     #[cold]
-    fn make_ready(&mut self, class: usize, partition: usize, file: u16) -> Result<(), CorpusError> {
-        let buffered = &mut self.classes[class];
-        if buffered.slots.is_empty() {
-            let partitions = buffered.class.partitions;
-            buffered.buffers = vec![0; partitions * self.stride_bytes];
-            buffered.slots = vec![Slot::EMPTY; partitions];
-            self.piles[class].resize_with(partitions, Pile::default);
-            self.counts[class] = vec![0; partitions * self.files];
-        }
-        self.end_run(class, partition);
-        let slot = &self.classes[class].slots[partition];
-        if slot.fill as usize + RUN_BYTES + SLACK_BYTES > self.buffer_bytes {
-            self.put_away(class, partition)?;
-        }
-        let slot = &mut self.classes[class].slots[partition];
-        (slot.run, slot.file) = (slot.fill, file);
+    fn make_ready(&mut self, layout: Layout<'_>, partition: usize, file: u16) -> Result<(), CorpusError> {
         #[expect(clippy::cast_possible_truncation, reason = "six")]
-        let run_bytes = RUN_BYTES as u32;
-        slot.fill += run_bytes;
+        const HEADER: u32 = RUN_BYTES as u32;
+        if self.slots.is_empty() {
+            let partitions = self.class.partitions;
+            self.buffers = vec![0; partitions * layout.stride_bytes];
+            self.slots = vec![Slot::EMPTY; partitions];
+            self.piles.resize_with(partitions, Pile::default);
+            self.counts = vec![0; partitions * layout.files];
+        }
+        self.end_run(layout, partition);
+        if self.slots[partition].fill as usize + RUN_BYTES + SLACK_BYTES > layout.buffer_bytes {
+            self.put_away(layout, partition)?;
+        }
+        let slot = &mut self.slots[partition];
+        (slot.run, slot.file) = (slot.fill, file);
+        slot.fill += HEADER;
         Ok(())
     }
 
     /// Writes the header of the present run.
-    fn end_run(&mut self, class: usize, partition: usize) {
-        let Buffered { class: Class { width, .. }, buffers, slots } = &mut self.classes[class];
-        let slot = &mut slots[partition];
+    fn end_run(&mut self, layout: Layout<'_>, partition: usize) {
+        let slot = &mut self.slots[partition];
         if slot.file == NO_FILE {
             return;
         }
-        let (run, fill) = (slot.run as usize, slot.fill as usize);
+        let run = slot.run as usize;
+        let count = (slot.fill as usize - run - RUN_BYTES) / self.class.width as usize;
         #[expect(clippy::cast_possible_truncation, reason = "fewer than a buffer has bytes, which fit")]
-        let count = ((fill - run - RUN_BYTES) / *width) as u32;
-        let header = &mut buffers[partition * self.stride_bytes + run..][..RUN_BYTES];
+        let count = count as u32;
+        let header = &mut self.buffers[partition * layout.stride_bytes + run..][..RUN_BYTES];
         header[..2].copy_from_slice(&slot.file.to_le_bytes());
         header[2..].copy_from_slice(&count.to_le_bytes());
-        self.counts[class][partition * self.files + usize::from(slot.file)] += count;
+        self.counts[partition * layout.files + usize::from(slot.file)] += count;
         slot.file = NO_FILE;
     }
 
     /// Turns a buffer into a segment.
-    fn put_away(&mut self, class: usize, partition: usize) -> Result<(), CorpusError> {
-        let Buffered { buffers, slots, .. } = &mut self.classes[class];
-        let slot = &mut slots[partition];
-        let segment = &mut buffers[partition * self.stride_bytes..][..self.buffer_bytes];
+    fn put_away(&mut self, layout: Layout<'_>, partition: usize) -> Result<(), CorpusError> {
+        let slot = &mut self.slots[partition];
+        let segment = &mut self.buffers[partition * layout.stride_bytes..][..layout.buffer_bytes];
         let used = slot.fill as usize;
         *slot = Slot::EMPTY;
-        let pile = &mut self.piles[class][partition];
+        let pile = &mut self.piles[partition];
         if used == LINK_BYTES {
             return Ok(());
         }
-        if self.store.has_room(used as u64) {
+        if layout.store.has_room(used as u64) {
             pile.resident.push(segment[LINK_BYTES..used].into());
             return Ok(());
         }
         let (offset, bytes) = pile.last.map_or((0, 0), |before| (before.offset, before.bytes));
         segment[..8].copy_from_slice(&offset.to_le_bytes());
         segment[8..LINK_BYTES].copy_from_slice(&bytes.to_le_bytes());
-        pile.last = Some(self.store.spill.append(self.spill_file, segment, used)?);
+        pile.last = Some(layout.store.spill.append(layout.spill_file, segment, used)?);
         Ok(())
-    }
-
-    /// Puts everything away and gives the buffers back.
-    pub(crate) fn finish(mut self) -> Result<Piles, CorpusError> {
-        for class in 0..self.classes.len() {
-            for partition in 0..self.classes[class].slots.len() {
-                self.end_run(class, partition);
-                self.put_away(class, partition)?;
-            }
-            self.classes[class].buffers = Vec::new();
-        }
-        Ok(Piles { files: self.files, by_class: self.piles, counts: self.counts })
     }
 }
 
 /// Everything one thread has put away.
 pub(crate) struct Piles {
     files: usize,
-    by_class: Vec<Vec<Pile>>,
-    counts: Vec<Vec<u32>>,
+    /// The piles of each partition, and the codes of each partition and file.
+    by_class: Vec<(Vec<Pile>, Vec<u32>)>,
 }
 
 impl Piles {
     /// Adds up the codes of each file in a partition.
     pub(crate) fn count(&self, class: usize, partition: usize, counts: &mut [u64]) {
-        let Some(own) = self.counts[class].get(partition * self.files..(partition + 1) * self.files) else {
+        let Some(own) = self.by_class[class].1.get(partition * self.files..(partition + 1) * self.files)
+        else {
             return;
         };
         for (sum, own) in counts.iter_mut().zip(own) {
@@ -230,14 +245,14 @@ impl Piles {
         scratch: &mut Vec<u8>,
         mut each: impl FnMut(u16, &[u8]),
     ) -> Result<(), CorpusError> {
-        let Some(pile) = self.by_class[at.0].get(at.1) else { return Ok(()) };
+        let Some(pile) = self.by_class[at.0].0.get(at.1) else { return Ok(()) };
         for segment in &pile.resident {
-            runs(segment, class.width, &mut each);
+            runs(segment, class.width as usize, &mut each);
         }
         let mut next = pile.last;
         while let Some(block) = next {
             store.spill.read(block, scratch)?;
-            runs(&scratch[LINK_BYTES..], class.width, &mut each);
+            runs(&scratch[LINK_BYTES..], class.width as usize, &mut each);
             let before = Block {
                 file: block.file,
                 offset: u64::from_le_bytes(array(&scratch[..8])),

@@ -16,8 +16,6 @@ pub(crate) struct Scanner {
     rule: Rule,
     /// The class of each length.
     classes: [usize; Rule::MAX_BYTES as usize + 1],
-    /// Whether a code may have 8, 9, 10 bytes.
-    allows: [bool; 3],
 }
 
 /// Each byte's digit, or [`NO_DIGIT`].
@@ -40,7 +38,7 @@ impl Scanner {
         for (class, length) in rule.lengths().enumerate() {
             classes[usize::from(length)] = class;
         }
-        Self { rule, classes, allows: [8, 9, 10].map(|length| rule.allows(length)) }
+        Self { rule, classes }
     }
 
     /// Puts the codes of whole lines into their partitions; the last line may lack its end.
@@ -53,34 +51,37 @@ impl Scanner {
         let mut tally = Tally::default();
         let mut rest = text;
         while !rest.is_empty() {
-            let line_bytes = match rest.first_chunk().and_then(|line| self.usual(line)) {
-                Some((number, length)) => {
-                    codes.push(self.classes[length], number, file)?;
-                    length + 1
-                }
-                None => self.unusual(rest, file, codes, &mut tally)?,
-            };
-            tally.lines += 1;
-            rest = &rest[line_bytes..];
+            let before = rest.len();
+            self.usual::<8>(&mut rest, file, codes, &mut tally)?;
+            self.usual::<9>(&mut rest, file, codes, &mut tally)?;
+            self.usual::<10>(&mut rest, file, codes, &mut tally)?;
+            if rest.len() == before {
+                let line_bytes = self.unusual(rest, file, codes, &mut tally)?;
+                rest = &rest[line_bytes..];
+                tally.lines += 1;
+            }
         }
         Ok(tally)
     }
 
-    /// The number and the length of a code of 8 to 10 bytes with a line feed after it.
-    #[inline]
-    fn usual(&self, line: &[u8; 11]) -> Option<(u64, usize)> {
-        let (first, rest) = line.split_first_chunk()?;
-        let &[ninth, tenth, eleventh] = rest else { return None };
-        let number = eight(u64::from_le_bytes(*first))?;
-        if ninth == b'\n' {
-            return self.allows[0].then_some((number, 8));
+    /// As many lines as come that are a code of 8, 9 or 10 bytes and a line feed.
+    fn usual<const LENGTH: usize>(
+        &self,
+        rest: &mut &[u8],
+        file: u16,
+        codes: &mut Partitions<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), CorpusError> {
+        if !self.rule.allows(LENGTH) {
+            return Ok(());
         }
-        let number = number * 36 + u64::from(one(ninth)?);
-        if tenth == b'\n' {
-            return self.allows[1].then_some((number, 9));
+        let mut sink = codes.sink(self.classes[LENGTH], file);
+        while let Some(number) = rest.first_chunk().and_then(number::<LENGTH>) {
+            sink.push(number)?;
+            *rest = &rest[LENGTH + 1..];
+            tally.lines += 1;
         }
-        let number = number * 36 + u64::from(one(tenth)?);
-        (eleventh == b'\n' && self.allows[2]).then_some((number, 10))
+        Ok(())
     }
 
     /// Any other line; returns its length with its end.
@@ -95,17 +96,25 @@ impl Scanner {
         let end = memchr::memchr(b'\n', rest);
         let line = rest[..end.unwrap_or(rest.len())].trim_ascii();
         match self.rule.number(line) {
-            Some(number) => codes.push(self.classes[line.len()], number, file)?,
+            Some(number) => codes.sink(self.classes[line.len()], file).push(number)?,
             None => tally.malformed_lines += u64::from(!line.is_empty()),
         }
         Ok(end.map_or(rest.len(), |end| end + 1))
     }
 }
 
+/// The number of the code that a line begins with, if it has this length.
 #[inline]
-const fn one(byte: u8) -> Option<u8> {
-    match DIGITS[byte as usize] {
-        NO_DIGIT => None,
-        digit => Some(digit),
+fn number<const LENGTH: usize>(line: &[u8; 11]) -> Option<u64> {
+    if line[LENGTH] != b'\n' {
+        return None;
     }
+    let mut number = eight(u64::from_le_bytes(*line.first_chunk()?))?;
+    for byte in &line[8..LENGTH] {
+        match DIGITS[usize::from(*byte)] {
+            NO_DIGIT => return None,
+            digit => number = number * 36 + u64::from(digit),
+        }
+    }
+    Some(number)
 }

@@ -7,7 +7,7 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 Usage: ./scripts/test.sh
 
 Builds everything, starts a private PostgreSQL (scripts/with-postgres.sh, which installs it from the system's packages
-where it is missing, as are nginx and curl), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
+where it is missing, as are nginx, curl and ISA-L), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
 
 Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
 TEXT
@@ -27,6 +27,8 @@ install() {
 }
 [ -x /usr/sbin/nginx ] || [ -x /usr/bin/nginx ] || [ -x /usr/local/sbin/nginx ] || install nginx-light
 command -v curl >/dev/null || install curl
+# The faster gzip decoder, which a feature links.
+[ -e /usr/include/isa-l.h ] || install libisal-dev
 
 phase() {
   local name=$1 start=$SECONDS
@@ -45,3 +47,4 @@ phase "build, release" cargo build --workspace --release --locked
 export ORDER_FOOD_PROGRAMS=$target/release
 # A test that hangs is a failure, not a wait.
 phase "tests" scripts/with-postgres.sh --no-fsync timeout 1200 cargo test --workspace --locked
+phase "tests, ISA-L" timeout 600 cargo test --package coupon-corpus --features isal --locked

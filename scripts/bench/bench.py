@@ -9,12 +9,13 @@ import time
 import urllib.request
 
 from common import (CONNECTIONS, ROUNDS, SECONDS, free_port, load, pgbench, program, resident_mib, rounds, shop, start,
-                    start_api, stop_all, table, with_cpu)
+                    start_api, stop_all, table, with_cpu, write_wal_segments)
 from growth import growth
 from latency import latency
 
 
 def orders(folder):
+    write_wal_segments()
     urls = shop(folder)
     apis = {name: start_api(url, f"{folder}/{name}.log") for name, url in urls.items()}
     usual_port = free_port()

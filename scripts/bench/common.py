@@ -155,6 +155,16 @@ def table(results, base, unit):
               f"| {number(database, '.1f')} | {ratio:.2f} |")
 
 
+def write_wal_segments():
+    """A server that has run for a while writes over old WAL segments; a fresh one fills each new one with zeros first."""
+    psql(POSTGRES, "alter system set min_wal_size = '2GB'")
+    psql(POSTGRES, "select pg_reload_conf()")
+    psql(POSTGRES, "create table filler (content text storage external)")
+    psql(POSTGRES, "insert into filler select repeat('x', 8000) from generate_series(1, 230000)")
+    psql(POSTGRES, "drop table filler")
+    psql(POSTGRES, "checkpoint")
+
+
 def shop(folder, name="bench"):
     """A database on each engine, with the tables of pgbench, the sample data and a limited promotion."""
     psql(POSTGRES, f"create database {name}")

@@ -4,7 +4,7 @@ import re
 import statistics
 import subprocess
 
-from common import CONNECTIONS, SECONDS, pgbench, program, rounds, shop, start_api
+from common import CONNECTIONS, SECONDS, pgbench, program, rounds, shop, start_api, write_wal_segments
 
 SHARES = (0.1, 0.5, 0.9)
 
@@ -25,6 +25,7 @@ def lone_transaction(url):
 
 
 def latency(folder):
+    write_wal_segments()
     urls = shop(folder)
     ports = {name: start_api(url, f"{folder}/{name}.log")[0] for name, url in urls.items()}
     # More is due than can be answered: what is answered then is the capacity, with the generator's own part of the CPU.

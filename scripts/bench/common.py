@@ -159,7 +159,8 @@ def write_wal_segments():
     """A server that has run for a while writes over old WAL segments; a fresh one fills each new one with zeros first."""
     psql(POSTGRES, "alter system set min_wal_size = '2GB'")
     psql(POSTGRES, "select pg_reload_conf()")
-    psql(POSTGRES, "create table filler (content text storage external)")
+    psql(POSTGRES, "create table filler (content text)")
+    psql(POSTGRES, "alter table filler alter content set storage external")
     psql(POSTGRES, "insert into filler select repeat('x', 8000) from generate_series(1, 230000)")
     psql(POSTGRES, "drop table filler")
     psql(POSTGRES, "checkpoint")

@@ -205,8 +205,9 @@ async fn run(job: Job) -> ExitCode {
     };
     let started = Instant::now();
     let canceller = Arc::new(OnceLock::new());
-    // A task of its own: signals are heard also while files are read and parsed.
-    let work = tokio::spawn(load(job, canceller.clone()));
+    // On a thread of its own: the runtime's one listens for signals also while files are read and parsed.
+    let (runtime, loads) = (tokio::runtime::Handle::current(), canceller.clone());
+    let work = tokio::task::spawn_blocking(move || runtime.block_on(load(job, loads)));
     let outcome = tokio::select! {
         outcome = work => outcome.unwrap_or_else(|panic| Err(Failure::Panicked(panic))),
         signal = signals.next() => {

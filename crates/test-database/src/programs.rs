@@ -60,6 +60,16 @@ impl Program {
         self
     }
 
+    /// Started by another command, which is given this one as its last arguments; with the same environment.
+    #[must_use]
+    pub fn started_by<'a>(self, starter: &str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut command = Command::new(starter);
+        command.env_clear().stdin(Stdio::null()).args(arguments);
+        command.arg(self.0.get_program()).args(self.0.get_args());
+        command.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self(command)
+    }
+
     /// Runs it to its end.
     pub fn output(mut self) -> Output {
         self.0.output().expect("the program starts")

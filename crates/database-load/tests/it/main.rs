@@ -2,6 +2,11 @@
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
 
 mod command;
+mod coupon_command;
+mod coupon_harness;
+mod coupon_memory;
+mod coupon_refusals;
+mod coupon_signals;
 mod coupons;
 mod harness;
 mod orders;

@@ -1,0 +1,146 @@
+//! Damaged coupon files and no room for them: what is said, with which exit code, and that the last good set stays.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use test_database::{Program, TestEngine, on_both_engines};
+
+use crate::coupon_harness::{CouponShop, SAMPLES, gzip, log};
+
+on_both_engines!(
+    damaged_files_are_refused,
+    files_that_are_not_there_are_refused,
+    a_folder_that_cannot_be_read_is_refused,
+    no_room_is_refused,
+);
+
+/// Runs it; it must fail with this code and these words, and leave everything as it was.
+async fn is_refused(
+    shop: &CouponShop,
+    what: &str,
+    program: Program,
+    exit_code: i32,
+    message: &str,
+    cause: &str,
+) {
+    let before = shop.state().await;
+    let output = program.output();
+    assert_eq!(output.status.code(), Some(exit_code), "{what}: {output:?}");
+    let lines = log(&output);
+    let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1, "{what}: {errors:?}");
+    assert_eq!(errors[0]["message"], message, "{what}: {errors:?}");
+    assert!(errors[0]["cause"].as_str().unwrap_or_default().contains(cause), "{what}: {errors:?}");
+    assert_eq!(errors[0]["exit_code"], exit_code);
+    assert_eq!(shop.codes().await, ["AAAAAAAA 2"], "{what}");
+    assert_eq!(shop.state().await, before, "{what}");
+    assert!(shop.litter().is_empty(), "{what}");
+}
+
+async fn damaged_files_are_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    let sample = fs::read(format!("{SAMPLES}/couponbase1.gz")).unwrap();
+    let corrupt = |position: usize| {
+        let mut corrupt = sample.clone();
+        corrupt[position] ^= 0x55;
+        corrupt
+    };
+    let long_line = [&b"BBBBBBBB\n"[..], &b"X".repeat(1024 * 1024 + 1), b"\nCCCCCCCC\n"].concat();
+    let (half, all) = (sample.len() / 2, sample.len());
+    let about = |byte: usize| format!(", about byte {byte}: cannot be read");
+    let too_long = ": the line at byte 9 of the text is longer than 1048576 bytes".to_owned();
+    for (what, content, said, cause) in [
+        ("truncated", sample[..half].to_vec(), about(half), "the gzip data end early"),
+        ("truncated in the trailer", sample[..all - 1].to_vec(), about(all - 1), "the gzip data end early"),
+        ("corrupt", corrupt(half), about(all), "the gzip data are corrupt"),
+        ("corrupt checksum", corrupt(all - 5), about(all), "the gzip data are corrupt"),
+        (
+            "followed by text",
+            [&sample[..], b"BBBBBBBB\n"].concat(),
+            about(all + 9),
+            "there is something else",
+        ),
+        ("long line", long_line.clone(), too_long.clone(), ""),
+        ("long line, gzip", gzip(&long_line), too_long, ""),
+        ("empty", Vec::new(), " is empty".to_owned(), ""),
+        ("empty, gzip", gzip(b""), " is empty".to_owned(), ""),
+    ] {
+        let path = shop.write("two.txt", content);
+        let message = format!("{}{said}", path.display());
+        is_refused(&shop, what, shop.load(), 4, &message, cause).await;
+        is_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, cause).await;
+    }
+}
+
+async fn files_that_are_not_there_are_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    let nowhere = shop.folder.join("nowhere.gz");
+    let message = format!("cannot read {}", nowhere.display());
+    let files = [shop.folder_text(), nowhere.to_str().unwrap()];
+    is_refused(&shop, "missing", shop.coupons(files), 4, &message, "No such file or directory").await;
+    symlink(&nowhere, &nowhere).unwrap();
+    is_refused(&shop, "a link to itself", shop.coupons(files), 4, &message, "symbolic links").await;
+    let empty = shop.folder.join("empty");
+    fs::create_dir(&empty).unwrap();
+    let message = format!("cannot read {}", empty.display());
+    let folders = [shop.folder_text(), empty.to_str().unwrap()];
+    is_refused(&shop, "empty folder", shop.coupons(folders), 4, &message, "has no coupon files in it").await;
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Root may read everything: it is started without that right.
+fn bound_by_permissions(program: Program) -> Program {
+    if !is_root() {
+        return program;
+    }
+    program.started_by("/usr/bin/setpriv", ["--bounding-set", "-dac_override,-dac_read_search"])
+}
+
+async fn a_folder_that_cannot_be_read_is_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    let file = shop.write("two.txt", "BBBBBBBB\n");
+    let forbid = |path: &Path, mode: u32| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    for (path, mode) in [(&file, 0o644), (&shop.folder, 0o755)] {
+        forbid(path, 0);
+        let message = format!("cannot read {}", path.display());
+        for program in [shop.load(), shop.coupons([shop.folder_text()])] {
+            let program = bound_by_permissions(program);
+            is_refused(&shop, "forbidden", program, 4, &message, "Permission denied").await;
+        }
+        forbid(path, mode);
+    }
+}
+
+async fn no_room_is_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    shop.write_large(8);
+    let run = || shop.coupons([shop.folder_text(), "--memory-budget", "32MiB"]);
+    let spill = shop.spill.path().to_str().unwrap();
+    let message = format!("{spill} cannot be used for what does not fit into memory");
+    // A file system of its own where that is allowed, else a limit to the size of files, which fails the same way.
+    let mounts = "mount -t tmpfs -o size=1m none \"$0\"";
+    let namespace = if is_root() { "-m" } else { "-rm" };
+    let can_mount =
+        std::process::Command::new("unshare").args([namespace, "sh", "-c", mounts, spill]).status();
+    let (program, cause) = if can_mount.is_ok_and(|status| status.success()) {
+        let script = format!("{mounts} && exec \"$@\"");
+        (
+            run().started_by("/usr/bin/unshare", [namespace, "/bin/sh", "-c", &script, spill]),
+            "No space left on device",
+        )
+    } else {
+        let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
+        (run().started_by("/bin/sh", ["-c", script, spill]), "File too large")
+    };
+    let program = program.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    is_refused(&shop, "full", program, 7, &message, cause).await;
+
+    let nowhere = shop.spill.path().join("nowhere");
+    let message = format!("{} cannot be used for what does not fit into memory", nowhere.display());
+    is_refused(&shop, "no folder", run().env("TMPDIR", &nowhere), 7, &message, "No such file or directory")
+        .await;
+}

@@ -49,12 +49,6 @@ impl Case {
         })
     }
 
-    /// Whether a gzip header has a flag that RFC 1952 reserves. zlib-rs refuses it as the RFC asks, ISA-L does not look.
-    pub fn has_reserved_flags(&self) -> bool {
-        let is_reserved = |header: &[u8]| header.starts_with(&[0x1f, 0x8b, 8]) && header[3] & 0xe0 != 0;
-        self.files.iter().any(|file| file.windows(4).any(is_reserved))
-    }
-
     pub fn settings(&self, inflate: Inflate) -> Settings {
         Settings {
             rule: Rule::new(self.lengths.0, self.lengths.1).expect("a rule"),

@@ -9,7 +9,7 @@ use clap::Parser;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Makes coupon files, and expected.txt with the codes that stand in at least two of them
+/// Makes coupon files, and expected.md, which loads pass over, with the codes that stand in at least two of them
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Where to put them
@@ -118,7 +118,7 @@ fn write_file(arguments: &Arguments, file: usize) -> io::Result<()> {
 }
 
 fn expected(arguments: &Arguments, directory: &Path) -> io::Result<()> {
-    let path = directory.join("expected.txt");
+    let path = directory.join("expected.md");
     let answers: &[&str] = match arguments.shape {
         Shape::Reference | Shape::Mixed => &REFERENCE_ANSWERS,
         Shape::OneCode => &["HAPPYHRS"],

@@ -124,11 +124,16 @@ impl Plan {
         let threads = wanted.min(budget / 4 / (buffers * Spill::PAGE_BYTES)).max(1);
         let buffer_bytes = (budget / 4 / threads / buffers).clamp(Spill::PAGE_BYTES, MOST_BUFFER_BYTES);
         let buffer_bytes = buffer_bytes / Spill::PAGE_BYTES * Spill::PAGE_BYTES;
+        // What each thread has beside its buffers: the codes of each partition and file, counted, and text, of which a
+        // line may be long.
+        let counted_bytes = (buffers * files) * size_of::<u32>();
+        let text_bytes = 3 * MAX_LINE_BYTES;
+        let resident_bytes = (budget / 8 * 3).saturating_sub(threads * (counted_bytes + text_bytes));
         // Buffers are given back before tables and results are made.
         Self {
             threads,
             buffer_bytes,
-            resident_bytes: (budget / 8 * 3) as u64,
+            resident_bytes: resident_bytes as u64,
             table_bytes: budget / 4 / cores,
             results_bytes: budget / 16,
         }
@@ -189,9 +194,15 @@ pub fn digest(
         Ok(())
     })?;
     let (count, found, runs) = collector.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let mut codes_by_file = vec![0; files];
+    for (_, (class, partition)) in &places {
+        for piles in &piles {
+            piles.count(*class, *partition, &mut codes_by_file);
+        }
+    }
     drop(piles);
     let codes = Codes::new(store.spill, count, found, runs);
-    Ok(Corpus { codes, lines: tally.lines, malformed_lines: tally.malformed_lines })
+    Ok(Corpus { codes, codes_by_file, lines: tally.lines, malformed_lines: tally.malformed_lines })
 }
 
 /// Runs the same on so many threads. What made one of them fail is everybody's failure; that the others stopped because

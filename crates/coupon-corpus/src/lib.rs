@@ -32,6 +32,8 @@ pub use source::CouponSource;
 pub struct Corpus {
     /// The codes that stand in enough files.
     pub codes: Codes,
+    /// How many lines of each file are codes, in the order of the files.
+    pub codes_by_file: Vec<u64>,
     /// All lines.
     pub lines: u64,
     /// Lines that are neither codes nor empty.

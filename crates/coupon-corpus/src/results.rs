@@ -11,8 +11,8 @@ use crate::spill::{Block, Spill};
 
 /// On disk: the symbols of a code and its number of files.
 const ENTRY_BYTES: usize = 10;
-/// Entries read back at a time.
-const BLOCK_ENTRIES: usize = 4096;
+/// Entries read back at a time, for each run: few, since there may be many runs.
+const BLOCK_ENTRIES: usize = 2 * Spill::PAGE_BYTES / ENTRY_BYTES;
 
 /// The spill file of results; one thread at a time adds to them.
 const SPILL_FILE: u16 = 0;
@@ -34,6 +34,11 @@ impl<'s> Collector<'s> {
 
     pub(crate) fn add(&mut self, code: Code, files: u16) -> Result<(), CorpusError> {
         self.count += 1;
+        if self.found.len() == self.found.capacity() {
+            // Doubled, it must not be more than there is room for.
+            let wanted = (self.found.len() * 2).clamp(BLOCK_ENTRIES, self.most_in_memory);
+            self.found.reserve_exact(wanted - self.found.len());
+        }
         self.found.push((code, files));
         if self.found.len() >= self.most_in_memory {
             self.spill_run()?;

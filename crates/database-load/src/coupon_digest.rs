@@ -34,6 +34,9 @@ pub fn find_coupons(paths: &[PathBuf], options: &CouponOptions) -> Result<Corpus
 /// Reads the files.
 pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corpus, LoadError> {
     let started = Instant::now();
+    if files.len() < options.min_files as usize {
+        return Err(LoadError::TooFewFiles { files: files.len(), min_files: options.min_files });
+    }
     let sources = files.iter().map(CouponFile::source).collect::<Result<Vec<_>, LoadError>>()?;
     let settings = Settings {
         min_files: options.min_files,
@@ -60,6 +63,9 @@ pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corp
         drop(done);
         corpus
     })?;
+    if let Some((file, _)) = files.iter().zip(&corpus.codes_by_file).find(|(_, codes)| **codes == 0) {
+        return Err(LoadError::NoCodes(file.name()));
+    }
     tracing::info!(
         files = files.len(),
         lines = corpus.lines,

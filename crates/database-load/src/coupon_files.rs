@@ -1,5 +1,6 @@
 //! Which coupon files there are, and whether they are the ones that are published.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -18,31 +19,55 @@ pub(crate) enum CouponFile {
     CompiledIn(&'static str, &'static [u8]),
 }
 
+/// A file that is opened when it is its turn: there may be more than can be open at a time.
+struct Unopened {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Read for Unopened {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.read(buffer),
+            None => self.file.insert(File::open(&self.path)?).read(buffer),
+        }
+    }
+}
+
 impl CouponFile {
-    /// Opens it for the digest.
-    pub(crate) fn source(&self) -> Result<CouponSource, LoadError> {
-        let (content, size_bytes) = self.open()?;
-        let name = match self {
+    /// What to call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
             Self::Path(path) => path.display().to_string(),
             Self::CompiledIn(name, _) => (*name).to_owned(),
-        };
-        Ok(CouponSource { name, size_bytes, content })
+        }
     }
 
-    fn open(&self) -> Result<(Box<dyn Read + Send>, u64), LoadError> {
+    /// What the digest reads.
+    pub(crate) fn source(&self) -> Result<CouponSource, LoadError> {
+        let size_bytes = match self {
+            Self::Path(path) => fs::metadata(path).map_err(|error| self.unreadable(error))?.len(),
+            Self::CompiledIn(_, bytes) => bytes.len() as u64,
+        };
+        Ok(CouponSource { name: self.name(), size_bytes, content: self.content() })
+    }
+
+    fn content(&self) -> Box<dyn Read + Send> {
         match self {
-            Self::Path(path) => {
-                let unreadable = |error| LoadError::Unreadable(path.clone(), error);
-                let file = File::open(path).map_err(unreadable)?;
-                let size_bytes = file.metadata().map_err(unreadable)?.len();
-                Ok((Box::new(file), size_bytes))
-            }
-            Self::CompiledIn(_, bytes) => Ok((Box::new(Cursor::new(*bytes)), bytes.len() as u64)),
+            Self::Path(path) => Box::new(Unopened { path: path.clone(), file: None }),
+            Self::CompiledIn(_, bytes) => Box::new(Cursor::new(*bytes)),
         }
     }
 
     fn hash(&self) -> Result<ContentHash, LoadError> {
-        let mut content = self.open()?.0;
+        // What a pipe holds can be read once only: its hash would be all there is of it.
+        if let Self::Path(path) = self
+            && !fs::metadata(path).map_err(|error| self.unreadable(error))?.is_file()
+        {
+            let not_a_file = io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file");
+            return Err(self.unreadable(not_a_file));
+        }
+        let mut content = self.content();
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1024 * 1024];
         loop {
@@ -55,11 +80,7 @@ impl CouponFile {
     }
 
     fn unreadable(&self, error: io::Error) -> LoadError {
-        let path = match self {
-            Self::Path(path) => path.clone(),
-            Self::CompiledIn(name, _) => name.into(),
-        };
-        LoadError::Unreadable(path, error)
+        LoadError::Unreadable(self.name().into(), error)
     }
 }
 
@@ -85,7 +106,12 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Option<Vec<CouponFile>>, LoadEr
     for entry in entries {
         let path = entry.map_err(unreadable)?.path();
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if path.is_file() && !is_hidden && path.extension().is_none_or(|extension| extension != "md") {
+        if is_hidden {
+            continue;
+        }
+        // A link to nowhere is a file that is missing.
+        let metadata = fs::metadata(&path).map_err(|error| LoadError::Unreadable(path.clone(), error))?;
+        if metadata.is_file() && path.extension().is_none_or(|extension| extension != "md") {
             paths.push(path);
         }
     }
@@ -93,7 +119,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Option<Vec<CouponFile>>, LoadEr
     Ok(if paths.is_empty() { None } else { Some(paths.into_iter().map(CouponFile::Path).collect()) })
 }
 
-/// Files as they are named, and the files in folders that are.
+/// Files as they are named, and the files in folders that are. One that is named twice would count as two.
 pub(crate) fn named(paths: &[PathBuf]) -> Result<Vec<CouponFile>, LoadError> {
     let mut files = Vec::new();
     for path in paths {
@@ -103,6 +129,15 @@ pub(crate) fn named(paths: &[PathBuf]) -> Result<Vec<CouponFile>, LoadError> {
             files.extend(in_folder(path)?.ok_or_else(nothing)?);
         } else {
             files.push(CouponFile::Path(path.clone()));
+        }
+    }
+    let mut seen = HashSet::new();
+    for file in &files {
+        if let CouponFile::Path(path) = file
+            && let Ok(place) = fs::canonicalize(path)
+            && !seen.insert(place)
+        {
+            return Err(file.unreadable(io::Error::new(io::ErrorKind::InvalidInput, "is named twice")));
         }
     }
     Ok(files)

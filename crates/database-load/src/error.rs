@@ -19,6 +19,17 @@ pub enum LoadError {
     /// A coupon file is damaged; nothing was written.
     #[error(transparent)]
     Coupons(#[from] CorpusError),
+    /// A coupon file has lines, but no code in them: it is something else, and would make all codes invalid.
+    #[error("{0} holds no coupon code at all")]
+    NoCodes(String),
+    /// No code can stand in so many files.
+    #[error("no code can stand in {min_files} of {files} files")]
+    TooFewFiles {
+        /// How many files there are.
+        files: usize,
+        /// In how many a code must stand.
+        min_files: u32,
+    },
     /// There is nothing to load.
     #[error("{path} holds none of the files {expected}", path = .0.display(), expected = .1)]
     NothingToLoad(PathBuf, String),

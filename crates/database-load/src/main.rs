@@ -56,7 +56,7 @@ struct Arguments {
     #[arg(long, global = true)]
     json: bool,
     /// Memory for reading coupon files [default: the smaller of 512MiB and 60 % of the control group's limit]
-    #[arg(long, global = true)]
+    #[arg(long, env = "MEMORY_BUDGET", global = true)]
     memory_budget: Option<MemoryBudget>,
     /// How long to wait for the database
     #[arg(long, env = "WAIT_SECONDS", default_value_t = 60, value_parser = seconds)]
@@ -124,6 +124,8 @@ impl Failure {
                 LoadError::BadData(_)
                 | LoadError::Unreadable(..)
                 | LoadError::Coupons(_)
+                | LoadError::NoCodes(_)
+                | LoadError::TooFewFiles { .. }
                 | LoadError::NothingToLoad(..),
             ) => 4,
             Self::Load(LoadError::NotMigrated(_)) => 5,
@@ -235,7 +237,11 @@ async fn run(job: Job) -> ExitCode {
 async fn load(job: Job, canceller: Arc<OnceLock<Canceller>>) -> Result<(), Failure> {
     let Job { url, pepper, source, options, .. } = &job;
     if let (Source::CouponFiles(files), true) = (source, job.print) {
-        return print::codes(find_coupons(files, &options.coupons)?, job.json);
+        return match print::codes(find_coupons(files, &options.coupons)?, job.json) {
+            // Whoever reads has seen enough.
+            Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        };
     }
     let mut session = Session::open_existing(url, "database-load", job.wait).await?;
     let _ = canceller.set(session.canceller());

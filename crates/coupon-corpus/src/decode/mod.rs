@@ -37,7 +37,8 @@ impl Inflate {
     }
 }
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Magic number, method, flags.
+const HEADER_BYTES: usize = 4;
 
 /// Bytes read from a file at a time.
 const INPUT_BYTES: usize = 256 * 1024;
@@ -119,7 +120,7 @@ impl<'c> Decoder<'c> {
     /// Reads on; 0 is the end.
     pub(crate) fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
         if let Format::Unknown(inflate) = self.format {
-            self.format = if self.input.peek(GZIP_MAGIC.len())? == GZIP_MAGIC {
+            self.format = if is_gzip(self.input.peek(HEADER_BYTES)?)? {
                 let member: Box<dyn Member> = match inflate {
                     Inflate::Portable => Box::new(portable::ZlibRs::new()),
                     #[cfg(feature = "isal")]
@@ -165,8 +166,8 @@ impl<'c> Decoder<'c> {
 /// Whether another member follows. Zeros after the last one are padding, as gzip itself sees it; anything else is not.
 fn next_member(input: &mut Input<'_>) -> io::Result<bool> {
     loop {
-        let head = input.peek(GZIP_MAGIC.len())?;
-        if head == GZIP_MAGIC {
+        let head = input.peek(HEADER_BYTES)?;
+        if is_gzip(head)? {
             return Ok(true);
         }
         match head.first() {
@@ -174,6 +175,19 @@ fn next_member(input: &mut Input<'_>) -> io::Result<bool> {
             Some(0) => input.take(1),
             Some(_) => return Err(corrupt("after the gzip data there is something else")),
         }
+    }
+}
+
+/// Whether a member begins so. Flags that mean nothing yet may mean anything one day (RFC 1952, section 2.3.1.2): not
+/// every decoder refuses them.
+fn is_gzip(head: &[u8]) -> io::Result<bool> {
+    const RESERVED_FLAGS: u8 = 0xe0;
+    match head {
+        [0x1f, 0x8b, _, flags, ..] if flags & RESERVED_FLAGS != 0 => {
+            Err(corrupt("the gzip data are corrupt"))
+        }
+        [0x1f, 0x8b, ..] => Ok(true),
+        _ => Ok(false),
     }
 }
 

@@ -97,7 +97,6 @@ fn the_peak_stays_below_the_budget() {
 }
 
 #[test]
-#[ignore = "the numbers of codes of each file and partition come on top of the budget"]
 fn the_peak_stays_below_the_budget_with_many_files() {
     stays_below_the_budget("900 files", &folder(900, |_| codes(0, ALL, 5000)), 5000);
 }

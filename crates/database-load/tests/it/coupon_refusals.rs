@@ -11,6 +11,7 @@ use crate::coupon_harness::{CouponShop, SAMPLES, gzip, log};
 on_both_engines!(
     damaged_files_are_refused,
     files_that_are_not_there_are_refused,
+    files_that_would_change_everything_by_mistake_are_refused,
     a_folder_that_cannot_be_read_is_refused,
     no_room_is_refused,
 );
@@ -81,11 +82,41 @@ async fn files_that_are_not_there_are_refused(engine: TestEngine) {
     is_refused(&shop, "missing", shop.coupons(files), 4, &message, "No such file or directory").await;
     symlink(&nowhere, &nowhere).unwrap();
     is_refused(&shop, "a link to itself", shop.coupons(files), 4, &message, "symbolic links").await;
+    fs::remove_file(&nowhere).unwrap();
     let empty = shop.folder.join("empty");
     fs::create_dir(&empty).unwrap();
     let message = format!("cannot read {}", empty.display());
     let folders = [shop.folder_text(), empty.to_str().unwrap()];
     is_refused(&shop, "empty folder", shop.coupons(folders), 4, &message, "has no coupon files in it").await;
+}
+
+async fn files_that_would_change_everything_by_mistake_are_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    let other = shop.write("two.txt", "Quarterly figures\n1;2;3\n");
+    let message = format!("{} holds no coupon code at all", other.display());
+    is_refused(&shop, "another file", shop.load(), 4, &message, "").await;
+    fs::remove_file(&other).unwrap();
+    symlink("nowhere.gz", &other).unwrap();
+    let message = format!("cannot read {}", other.display());
+    is_refused(&shop, "a link to nowhere", shop.load(), 4, &message, "No such file or directory").await;
+    fs::remove_file(&other).unwrap();
+    let again = shop.coupons([shop.folder_text(), shop.folder_text()]);
+    let message = format!("cannot read {}", shop.folder.join("one.txt").display());
+    is_refused(&shop, "twice", again, 4, &message, "is named twice").await;
+    let most = shop.coupons([shop.folder_text(), "--min-files", "1000"]);
+    is_refused(&shop, "too few files", most, 4, "no code can stand in 1000 of 1 files", "").await;
+    let pipe = shop.folder.join("pipe");
+    assert!(std::process::Command::new("/usr/bin/mkfifo").arg(&pipe).status().unwrap().success());
+    let from_pipe = shop.coupons([shop.folder_text(), pipe.to_str().unwrap()]);
+    is_refused(
+        &shop,
+        "a pipe",
+        from_pipe,
+        4,
+        &format!("cannot read {}", pipe.display()),
+        "is not a regular file",
+    )
+    .await;
 }
 
 fn is_root() -> bool {

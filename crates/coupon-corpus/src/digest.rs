@@ -266,12 +266,8 @@ impl<'r> Reading<'r> {
         partitions: impl Fn() -> Partitions<'s> + Sync,
     ) -> Result<(Vec<Piles>, Tally), CorpusError> {
         let (give, take) = crossbeam_channel::bounded(threads);
-        let give = Mutex::new(Some(give));
         // Each reader has a sender of its own: when the last one is done, those who wait for chunks are, too.
-        let senders: Mutex<Vec<Sender<Chunk>>> = {
-            let give = give.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Mutex::new(give.into_iter().flat_map(|give| vec![give; threads]).collect())
-        };
+        let senders = Mutex::new(vec![give; threads]);
         let worked = all(threads, || {
             let give = senders.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut worker = Worker { reading: self, codes: partitions(), tally: Tally::default() };

@@ -13,10 +13,11 @@ pub struct Amount(pub Money);
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut digits = [0; 24];
-        let mut rest = &mut digits[..];
-        write!(rest, "{}", self.0).map_err(serde::ser::Error::custom)?;
-        let length = 24 - rest.len();
+        const MOST_BYTES: usize = 24; // longer than any number of cents with a sign and a point
+        let mut digits = [0; MOST_BYTES];
+        let mut unused = &mut digits[..];
+        write!(unused, "{}", self.0).map_err(serde::ser::Error::custom)?;
+        let length = MOST_BYTES - unused.len();
         serde_json::from_slice::<&RawValue>(&digits[..length])
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)

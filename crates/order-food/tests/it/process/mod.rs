@@ -41,6 +41,11 @@ impl Api {
         Self { process, address, client }
     }
 
+    /// Waits until it has its data.
+    async fn is_ready(&self) {
+        eventually("the API is ready", async || self.text("/readyz").await.contains("\"ready\"")).await;
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

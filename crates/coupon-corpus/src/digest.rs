@@ -1,7 +1,6 @@
 //! The whole way: files are read once, each by one thread as long as there are more files than threads; then threads
 //! without a file of their own take text from the others. When all is read, partitions are compared.
 
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
@@ -236,7 +235,7 @@ struct Chunk {
 /// The reading of all files.
 struct Reading<'r> {
     /// Files that nobody reads yet, the largest last.
-    waiting: Mutex<VecDeque<(u16, CouponSource)>>,
+    waiting: Mutex<Vec<(u16, CouponSource)>>,
     scanner: Scanner,
     inflate: Inflate,
     progress: &'r Progress,
@@ -251,7 +250,7 @@ impl<'r> Reading<'r> {
         let mut waiting: Vec<_> = (0..).zip(sources).collect();
         waiting.sort_by_key(|(_, source)| source.size_bytes);
         Self {
-            waiting: Mutex::new(waiting.into()),
+            waiting: Mutex::new(waiting),
             scanner: Scanner::new(settings.rule),
             inflate: settings.inflate,
             progress,
@@ -292,7 +291,7 @@ impl<'r> Reading<'r> {
     }
 
     fn next_file(&self) -> Option<(u16, CouponSource)> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -397,7 +396,9 @@ impl Worker<'_, '_> {
         let tally = self.reading.scanner.scan(text, file, &mut self.codes)?;
         self.tally.lines += tally.lines;
         self.tally.malformed_lines += tally.malformed_lines;
-        self.reading.progress.lines.fetch_add(tally.lines, Ordering::Relaxed);
+        let progress = self.reading.progress;
+        progress.lines.fetch_add(tally.lines, Ordering::Relaxed);
+        progress.spilled_bytes.store(self.codes.spilled_bytes(), Ordering::Relaxed);
         Ok(())
     }
 }

@@ -121,6 +121,11 @@ impl<'s> Partitions<'s> {
         Sink { layout: self.layout, shelf: &mut self.classes[class], file }
     }
 
+    /// How much all threads have spilled.
+    pub(crate) fn spilled_bytes(&self) -> u64 {
+        self.layout.store.spill.bytes()
+    }
+
     /// Puts everything away and gives the buffers back.
     pub(crate) fn finish(mut self) -> Result<Piles, CorpusError> {
         for shelf in &mut self.classes {

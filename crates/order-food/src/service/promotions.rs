@@ -55,7 +55,11 @@ impl Promotions {
     /// Reads the codes of the coupon files again and puts them in place at once.
     pub async fn reload_corpus(&self) -> Result<(), RepositoryError> {
         let codes = self.repository.corpus().await?;
-        tracing::info!(codes = codes.len(), "the codes of the coupon files were read");
+        tracing::info!(
+            codes = codes.len(),
+            memory_bytes = codes.memory_bytes(),
+            "the codes of the coupon files were read"
+        );
         self.corpus.store(Some(Arc::new(codes)));
         Ok(())
     }

@@ -9,6 +9,7 @@ mod overlapping_keys;
 mod proxy;
 mod settings;
 mod stopping;
+mod traces;
 mod two_instances;
 
 use std::net::SocketAddr;

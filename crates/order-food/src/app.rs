@@ -231,8 +231,8 @@ impl BoundServer {
         });
 
         let signal = signals.next().await;
-        tracing::info!(?signal, "stopping");
         state.readiness.start_draining();
+        tracing::info!(?signal, "stopping");
         let drain = async {
             tokio::time::sleep(config.lifecycle.shutdown_delay()).await; // ok: the delay is the setting
             // Stops accepting. It would also wait for idle keep-alive connections, for as long as they like to stay;

@@ -8,6 +8,7 @@
 )]
 
 mod collector;
+pub mod handbook;
 mod programs;
 
 use std::time::Duration;

@@ -1,7 +1,9 @@
 //! What a collector receives of a load.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use test_database::handbook::table;
 use test_database::{Collector, Manner, Program, Received, TestDatabase, TestEngine, on_both_engines, only};
 
 use crate::coupon_harness::CouponShop;
@@ -44,6 +46,10 @@ async fn a_load_is_one_trace(engine: TestEngine) {
         }
     }
     assert_eq!(only(&spans, STEPS[0]).attribute("dataload.rows.read").as_deref(), Some("10"));
+
+    let names: BTreeSet<_> = spans.iter().map(|span| span.span.name.clone()).collect();
+    let documented = table("telemetry.md", "### Spans of database-load").into_iter();
+    assert_eq!(names, documented.map(|row| row[0].clone()).collect());
 
     assert!(load(&database, &collector).output().status.success());
     let again = collector.spans().split_off(spans.len());

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use test_database::handbook::table;
 use test_database::{Collector, Manner, Program, TestDatabase, TestEngine, on_both_engines, only};
 
 use crate::command::{blocked_half_way, wait_for_blocked_backend};
@@ -31,6 +32,12 @@ async fn a_migration_is_one_trace(engine: TestEngine) {
     let log = String::from_utf8(output.stdout).unwrap();
     let done = log.lines().find(|line| line.contains("\"done\"")).unwrap();
     assert!(done.contains(&format!("\"trace_id\":\"{}\"", root.trace_id())), "{done}");
+
+    let mut names: Vec<_> = spans.iter().map(|span| span.span.name.clone()).collect();
+    let mut documented: Vec<_> = table("telemetry.md", "### Spans of database-migration");
+    names.sort();
+    documented.sort();
+    assert!(names.iter().eq(documented.iter().map(|row| &row[0])), "{names:?}");
 
     let again = migration(&database, &collector).output();
     assert!(again.status.success());

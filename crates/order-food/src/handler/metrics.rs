@@ -9,6 +9,7 @@ use crate::app::AppState;
 use crate::metrics::definitions::{
     BUILD_INFO, CATALOGUE_AGE, CATALOGUE_ITEMS, CONNECTIONS, CONNECTIONS_MAX, DATABASE_UP, LOG_LINES,
     LOG_LINES_DROPPED, QUEUE_CAPACITY, QUEUE_ORDERS, READY, SPANS, TOKIO_QUEUE, TOKIO_TASKS, TOKIO_WORKERS,
+    WRITERS,
 };
 
 /// Everything that is counted, in Prometheus' text format; 404 with `ENABLE_METRICS=false`.
@@ -45,6 +46,7 @@ fn look(app: &AppState) {
     let (waiting, capacity) = app.writer.queue();
     set(&QUEUE_ORDERS, &[], waiting as f64);
     set(&QUEUE_CAPACITY, &[], capacity as f64);
+    set(&WRITERS, &[], app.writer.connected() as f64);
     for pool in app.pools.usage() {
         set(&CONNECTIONS, &[pool.name, "idle"], pool.idle.into());
         set(&CONNECTIONS, &[pool.name, "used"], pool.used.into());

@@ -100,6 +100,12 @@ pub(crate) const QUEUE_ORDERS: Metric =
 pub(crate) const QUEUE_CAPACITY: Metric =
     gauge("order_queue_capacity_orders", &[], "Orders that may wait; more are refused.");
 
+pub(crate) const WRITERS: Metric = gauge(
+    "order_writers_connected",
+    &[],
+    "Writers of orders that have a connection; without one, orders are refused.",
+);
+
 pub(crate) const DATABASE_UP: Metric =
     gauge("database_up", &[], "Whether the database answered when last asked, twice a second.");
 pub(crate) const DATABASE_DURATION: Metric = histogram(
@@ -145,7 +151,7 @@ pub(crate) const TOKIO_QUEUE: Metric =
 pub(crate) const BUILD_INFO: Metric = gauge("build_info", &["version"], "1, with the version as a label.");
 
 /// All of them.
-pub const METRICS: [Metric; 29] = [
+pub const METRICS: [Metric; 30] = [
     REQUEST_DURATION,
     ACTIVE_REQUESTS,
     REQUEST_BODY,
@@ -161,6 +167,7 @@ pub const METRICS: [Metric; 29] = [
     WRITE_DURATION,
     QUEUE_ORDERS,
     QUEUE_CAPACITY,
+    WRITERS,
     DATABASE_UP,
     DATABASE_DURATION,
     CONNECTIONS,

@@ -26,8 +26,7 @@ pub const REQUEST_HEADERS: [(&str, &str); 5] = [
     ("x-request-id", "http.request.header.x-request-id"),
 ];
 /// Headers of an answer that may be seen in a trace.
-pub const RESPONSE_HEADERS: [(&str, &str); 4] = [
-    ("content-encoding", "http.response.header.content-encoding"),
+pub const RESPONSE_HEADERS: [(&str, &str); 3] = [
     ("content-type", "http.response.header.content-type"),
     ("idempotent-replayed", "http.response.header.idempotent-replayed"),
     ("retry-after", "http.response.header.retry-after"),

@@ -90,7 +90,9 @@ impl TestServer {
     pub async fn start_with(engine: TestEngine, arguments: &[&str]) -> Self {
         let database = TestDatabase::migrated(engine).await;
         load_sample_data(&database).await;
-        Self::start_on(database, arguments).await
+        let server = Self::start_on(database, arguments).await;
+        eventually("orders can be written", async || server.state.writer.connected() > 0).await;
+        server
     }
 
     /// Started on a database as it is.

@@ -100,7 +100,7 @@ impl OrderWriter {
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
 
         let mut outcome = outcome;
-        if self.connected.load(Ordering::Relaxed) == 0 {
+        if self.connected() == 0 {
             let patience = timeout_at(now + Self::UNCONNECTED_DEADLINE, &mut outcome).await;
             match patience {
                 Ok(answer) => return answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
@@ -119,6 +119,11 @@ impl OrderWriter {
 }
 
 impl OrderWriter {
+    /// How many writers have a connection.
+    pub fn connected(&self) -> usize {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     /// How many orders wait, and how many may.
     pub fn queue(&self) -> (usize, usize) {
         let most = self.queue.max_capacity();

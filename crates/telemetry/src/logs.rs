@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, IsTerminal};
 
-use tracing::Subscriber;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -31,6 +31,10 @@ pub struct LogArgs {
     /// Which log lines are written, e.g. info or info,order_food=debug
     #[arg(long, env = "RUST_LOG", value_name = "RUST_LOG", global = true, default_value = "info,actix_server=warn", value_parser = filter)]
     log_filter: String,
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
 }
 
 fn filter(text: &str) -> Result<String, String> {
@@ -66,7 +70,7 @@ where
         arguments.log_format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });
     let Ok((writer, guard)) = LogWriter::start(stream) else { return (None, LogGuard::none()) };
     // Spans are the traces' business: for the log alone none are made.
-    let filter = filter_fn(|metadata| metadata.is_event()).and(EnvFilter::new(&arguments.log_filter));
+    let filter = filter_fn(is_event).and(EnvFilter::new(&arguments.log_filter));
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
         LogFormat::Json => JsonLines(writer).with_filter(filter).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer()

@@ -71,20 +71,17 @@ impl Registry {
 
     /// A counter with these values of its labels, in their order.
     pub fn counter(&self, metric: &Metric, labels: &[&str]) -> Counter {
-        self.register(metric, labels, |recorder, key, metadata| recorder.register_counter(key, metadata))
-            .unwrap_or_else(Counter::noop)
+        self.register(metric, labels, Recorder::register_counter).unwrap_or_else(Counter::noop)
     }
 
     /// A gauge.
     pub fn gauge(&self, metric: &Metric, labels: &[&str]) -> Gauge {
-        self.register(metric, labels, |recorder, key, metadata| recorder.register_gauge(key, metadata))
-            .unwrap_or_else(Gauge::noop)
+        self.register(metric, labels, Recorder::register_gauge).unwrap_or_else(Gauge::noop)
     }
 
     /// A histogram.
     pub fn histogram(&self, metric: &Metric, labels: &[&str]) -> Histogram {
-        self.register(metric, labels, |recorder, key, metadata| recorder.register_histogram(key, metadata))
-            .unwrap_or_else(Histogram::noop)
+        self.register(metric, labels, Recorder::register_histogram).unwrap_or_else(Histogram::noop)
     }
 
     fn register<T>(

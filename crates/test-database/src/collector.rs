@@ -180,8 +180,8 @@ impl Received {
 #[track_caller]
 pub fn only<'s>(spans: &'s [Received], name: &str) -> &'s Received {
     let named: Vec<_> = spans.iter().filter(|received| received.span.name == name).collect();
-    let names: Vec<_> = spans.iter().map(|received| &received.span.name).collect();
-    assert_eq!(named.len(), 1, "{name} among {names:?}");
+    let all: Vec<_> = spans.iter().map(|received| &received.span.name).collect();
+    assert_eq!(named.len(), 1, "{name} among {all:?}");
     named[0]
 }
 

@@ -156,7 +156,7 @@ fn set_headers(span: &Span, headers: &HeaderMap, allowed: &[(&'static str, &'sta
     for (header, attribute) in allowed {
         let values: Vec<_> = headers.get_all(*header).filter_map(|value| value.to_str().ok()).collect();
         if !values.is_empty() {
-            traces::set_list(span, *attribute, &values);
+            traces::set_list(span, attribute, &values);
         }
     }
 }

@@ -93,7 +93,7 @@ impl SpanExporter for Exporter {
                 tracing::warn!(endpoint = self.endpoint, %error, "the collector takes no spans; they are lost until it does");
             }
             Ok(()) if was_failing => {
-                tracing::info!(endpoint = self.endpoint, "the collector takes spans again")
+                tracing::info!(endpoint = self.endpoint, "the collector takes spans again");
             }
             _ => {}
         }

@@ -1,6 +1,5 @@
 //! From a finished span to the collector, and the decision which traces are kept.
 
-use std::env;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -91,11 +90,12 @@ impl Pipeline {
             let _inside = runtime.enter();
             Exporter::new(endpoint, protocol, runtime.handle().clone(), tally.clone())?
         };
-        let config = BatchConfigBuilder::default();
+        let capacity = arguments.queue_size();
+        let config = BatchConfigBuilder::default().with_max_queue_size(capacity);
         let gate = Gate::new(
             BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build(),
             tally.clone(),
-            queue_size(),
+            capacity,
         );
         let provider = SdkTracerProvider::builder()
             // Whether a trace is kept was decided before its first span was made.
@@ -123,12 +123,6 @@ impl Pipeline {
         }
         self.runtime.shutdown_background();
     }
-}
-
-/// As the SDK reads it.
-fn queue_size() -> usize {
-    const DEFAULT: usize = 2048;
-    env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(DEFAULT)
 }
 
 /// Who sends; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before our own words.

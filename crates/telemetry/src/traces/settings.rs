@@ -30,6 +30,9 @@ pub struct TraceArgs {
     /// true switches traces off
     #[arg(long, env = "OTEL_SDK_DISABLED", global = true, default_value = "false", action = clap::ArgAction::Set, value_parser = disabled)]
     otel_sdk_disabled: bool,
+    /// Spans that may wait for the collector; more are dropped and counted
+    #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", global = true, default_value = "2048", value_parser = queue_size)]
+    otel_bsp_max_queue_size: usize,
     /// What this installation is called in traces, e.g. production
     #[arg(long, env = "ENVIRONMENT", global = true, default_value = "development")]
     pub(crate) environment: String,
@@ -85,6 +88,10 @@ impl TraceArgs {
             RootSampler::Ratio => Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg),
         };
         if self.otel_traces_sampler.is_parent_based { Sampler::ParentBased(Box::new(root)) } else { root }
+    }
+
+    pub(crate) const fn queue_size(&self) -> usize {
+        self.otel_bsp_max_queue_size
     }
 
     /// The version to name, `own` being the program's.
@@ -155,6 +162,13 @@ fn ratio(text: &str) -> Result<f64, &'static str> {
         .ok()
         .filter(|ratio| (0.0..=1.0).contains(ratio))
         .ok_or("is not a number from 0 to 1; example: OTEL_TRACES_SAMPLER_ARG=0.01")
+}
+
+fn queue_size(text: &str) -> Result<usize, &'static str> {
+    let size = if text.is_empty() { Ok(2048) } else { text.parse() };
+    size.ok()
+        .filter(|size| (1..=1_000_000).contains(size))
+        .ok_or("is not a number from 1 to 1000000; example: OTEL_BSP_MAX_QUEUE_SIZE=2048")
 }
 
 fn exporter(text: &str) -> Result<bool, &'static str> {

@@ -140,14 +140,12 @@ impl Load<'_> {
         connection: &mut Connection,
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Summary>, LoadError> {
-        let spans: Vec<_> = candidates.iter().map(Candidate::span).collect();
-        let parsed = self.parse(connection, &candidates, &spans).await?;
-        let candidates = || candidates.iter().zip(&spans);
+        let parsed = self.parse(connection, &candidates).await?;
         let mut summaries = Vec::new();
         if self.options.dry_run {
             // One transaction, so that orders find the clients that this run would have brought; then forgotten.
             let mut transaction = connection.begin_write().await?;
-            for ((candidate, span), parsed) in candidates().zip(&parsed) {
+            for (candidate, (parsed, span)) in candidates.iter().zip(&parsed) {
                 summaries.push(match parsed {
                     None => candidate.nothing_to_do(span),
                     Some(parsed) => {
@@ -161,7 +159,9 @@ impl Load<'_> {
             }
             return Ok(summaries);
         }
-        for ((candidate, span), parsed) in candidates().zip(parsed) {
+        for (candidate, (parsed, span)) in candidates.iter().zip(parsed) {
+            // Each span ends with its data set.
+            let span = &span;
             summaries.push(match parsed {
                 None => candidate.nothing_to_do(span),
                 Some(parsed) => {
@@ -179,27 +179,30 @@ impl Load<'_> {
         self,
         connection: &mut Connection,
         candidates: &[Candidate],
-        spans: &[Span],
-    ) -> Result<Vec<Option<Parsed>>, LoadError> {
+    ) -> Result<Vec<(Option<Parsed>, Span)>, LoadError> {
         let stored_products = products::all(connection.as_mut()).await?;
         let stored_clients = users::client_ids(connection.as_mut()).await?;
         let mut faults = Vec::new();
-        let mut parsed: Vec<Option<Parsed>> = Vec::new();
-        for (candidate, span) in candidates.iter().zip(spans) {
-            let _parsing =
-                (!candidate.is_published).then(|| telemetry::span!(parent: span, "dataload.parse").entered());
+        let mut parsed: Vec<(Option<Parsed>, Span)> = Vec::new();
+        for candidate in candidates {
+            let span = candidate.span();
+            let _parsing = (!candidate.is_published)
+                .then(|| telemetry::span!(parent: &span, "dataload.parse").entered());
             let file = candidate.data_set.file_name();
             let bytes = match &candidate.content {
                 _ if candidate.is_published => None,
                 Content::None => None,
                 Content::File(bytes) => Some(bytes),
                 Content::Coupons(files) => {
-                    parsed.push(Some(Parsed::Coupons(coupon_digest::read(files, &self.options.coupons)?)));
+                    let corpus = coupon_digest::read(files, &self.options.coupons).inspect_err(|_| {
+                        traces::fail(&span, "bad_data", "a file is wrong or does not fit")
+                    })?;
+                    parsed.push((Some(Parsed::Coupons(corpus)), span));
                     continue;
                 }
             };
             let Some(bytes) = bytes else {
-                parsed.push(None);
+                parsed.push((None, span));
                 continue;
             };
             let outcome = match candidate.data_set {
@@ -215,9 +218,9 @@ impl Load<'_> {
                 }
             };
             match outcome {
-                Ok(data) => parsed.push(Some(data)),
+                Ok(data) => parsed.push((Some(data), span)),
                 Err(BadData(found)) => {
-                    traces::fail(span, "bad_data", "the file is wrong");
+                    traces::fail(&span, "bad_data", "the file is wrong");
                     faults.extend(found);
                 }
             }
@@ -228,13 +231,13 @@ impl Load<'_> {
     fn known<'k>(
         stored_products: &'k [Product],
         stored_clients: &'k HashMap<String, i64>,
-        parsed: &'k [Option<Parsed>],
+        parsed: &'k [(Option<Parsed>, Span)],
     ) -> Known<'k> {
         let mut known = Known {
             products: stored_products.iter().map(|product| (product.id, product)).collect(),
             clients: stored_clients.keys().map(String::as_str).collect(),
         };
-        for data in parsed.iter().flatten() {
+        for data in parsed.iter().filter_map(|(data, _)| data.as_ref()) {
             match data {
                 Parsed::Products(products) => {
                     known.products.extend(products.iter().map(|product| (product.id, product)));

@@ -18,8 +18,7 @@ use database_load::{
     find_coupons,
 };
 use domain::{Pepper, SystemClock};
-use telemetry::traces::Root;
-use telemetry::{LogStream, Service, StopSignals, Telemetry, TelemetryArgs};
+use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry, TelemetryArgs};
 use tracing::Instrument;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -186,10 +185,7 @@ fn main() -> ExitCode {
     };
     let stream = if job.json || job.print { LogStream::Stderr } else { LogStream::Stdout };
     let service = Service { name: "database-load", version: env!("CARGO_PKG_VERSION") };
-    let telemetry = match Telemetry::start(service, &arguments.telemetry, stream) {
-        Ok(telemetry) => telemetry,
-        Err(error) => return Refusal::failure(&error).report("database-load"),
-    };
+    let telemetry = Telemetry::start(service, &arguments.telemetry, stream);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -197,14 +193,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let root = telemetry.tracing().root(None, || telemetry::root_span!("dataload.execute"));
-    let code = runtime.block_on(run(job, root));
+    let code = runtime.block_on(run(job, telemetry));
     // Reading a large file is not waited for.
     runtime.shutdown_background();
     code
 }
 
-async fn run(job: Job, root: Option<Root>) -> ExitCode {
+/// The job, as one trace, and the end of telemetry.
+async fn run(job: Job, telemetry: Telemetry) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -212,11 +208,22 @@ async fn run(job: Job, root: Option<Root>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let root = telemetry.tracing().root(None, || telemetry::root_span!("dataload.execute"));
+    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
+    let (code, failure) = work(job, &mut signals).instrument(span).await;
+    if let Some(root) = root {
+        root.finish(code, failure);
+    }
+    ExitCode::from(telemetry.end(signals).await.map_or(code, StopSignal::exit_code))
+}
+
+/// The exit code, and what went wrong.
+async fn work(job: Job, signals: &mut StopSignals) -> (u8, Option<String>) {
     let started = Instant::now();
     let canceller = Arc::new(OnceLock::new());
     // On a thread of its own: the runtime's one listens for signals also while files are read and parsed.
     let (runtime, loads) = (tokio::runtime::Handle::current(), canceller.clone());
-    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
+    let span = tracing::Span::current();
     let work = tokio::task::spawn_blocking(move || {
         let _inside = span.enter();
         runtime.block_on(load(job, loads).in_current_span())
@@ -228,28 +235,21 @@ async fn run(job: Job, root: Option<Root>) -> ExitCode {
                 canceller.cancel().await;
             }
             tracing::warn!(?signal, "stopped; unfinished work is rolled back");
-            return finish(root, signal.exit_code(), Some("stopped by a signal".to_owned()));
+            return (signal.exit_code(), Some("stopped by a signal".to_owned()));
         }
     };
     match outcome {
         Ok(()) => {
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(duration_ms, "done");
-            finish(root, 0, None)
+            (0, None)
         }
         Err(failure) => {
             let cause = failure.source().map(telemetry::causes);
             tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
-            finish(root, failure.exit_code(), Some(failure.to_string()))
+            (failure.exit_code(), Some(failure.to_string()))
         }
     }
-}
-
-fn finish(root: Option<Root>, exit_code: u8, failure: Option<String>) -> ExitCode {
-    if let Some(root) = root {
-        root.finish(exit_code, failure);
-    }
-    ExitCode::from(exit_code)
 }
 
 async fn load(job: Job, canceller: Arc<OnceLock<Canceller>>) -> Result<(), Failure> {

@@ -10,8 +10,7 @@ use clap::{Parser, Subcommand};
 use database::settings::{self, Refusal};
 use database::{ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_migration::{MigrationError, Migrator, SchemaState};
-use telemetry::traces::Root;
-use telemetry::{LogStream, Service, StopSignals, Telemetry, TelemetryArgs};
+use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry, TelemetryArgs};
 use tracing::Instrument;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -102,22 +101,22 @@ fn main() -> ExitCode {
         Some(Command::Status | Command::Validate) => LogStream::Stderr,
     };
     let service = Service { name: "database-migration", version: env!("CARGO_PKG_VERSION") };
-    let telemetry = match Telemetry::start(service, &arguments.telemetry, stream) {
-        Ok(telemetry) => telemetry,
-        Err(error) => return Refusal::failure(&error).report("database-migration"),
-    };
-    let root = telemetry.tracing().root(None, || telemetry::root_span!("migration.execute"));
-    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(&arguments, &url, root).instrument(span)),
+    let telemetry = Telemetry::start(service, &arguments.telemetry, stream);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "no runtime");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let code = runtime.block_on(run(&arguments, &url, telemetry));
+    // Whoever did not wait for the last spans does not wait for them here.
+    runtime.shutdown_background();
+    code
 }
 
-async fn run(arguments: &Arguments, url: &DatabaseUrl, root: Option<Root>) -> ExitCode {
+/// The job, as one trace, and the end of telemetry.
+async fn run(arguments: &Arguments, url: &DatabaseUrl, telemetry: Telemetry) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -125,6 +124,17 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl, root: Option<Root>) -> Ex
             return ExitCode::FAILURE;
         }
     };
+    let root = telemetry.tracing().root(None, || telemetry::root_span!("migration.execute"));
+    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
+    let (code, failure) = work(arguments, url, &mut signals).instrument(span).await;
+    if let Some(root) = root {
+        root.finish(code, failure);
+    }
+    ExitCode::from(telemetry.end(signals).await.map_or(code, StopSignal::exit_code))
+}
+
+/// The exit code, and what went wrong.
+async fn work(arguments: &Arguments, url: &DatabaseUrl, signals: &mut StopSignals) -> (u8, Option<String>) {
     let started = Instant::now();
     let canceller = OnceCell::new();
     let work = async {
@@ -147,7 +157,7 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl, root: Option<Root>) -> Ex
                 canceller.cancel().await;
             }
             tracing::warn!(?signal, "stopped; unfinished work is rolled back");
-            return finish(root, signal.exit_code(), Some("stopped by a signal".to_owned()));
+            return (signal.exit_code(), Some("stopped by a signal".to_owned()));
         }
     };
     match outcome {
@@ -156,21 +166,14 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl, root: Option<Root>) -> Ex
                 duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "done"
             );
-            finish(root, 0, None)
+            (0, None)
         }
         Err(failure) => {
             let cause = failure.source().map(telemetry::causes);
             tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
-            finish(root, failure.exit_code(), Some(failure.to_string()))
+            (failure.exit_code(), Some(failure.to_string()))
         }
     }
-}
-
-fn finish(root: Option<Root>, exit_code: u8, failure: Option<String>) -> ExitCode {
-    if let Some(root) = root {
-        root.finish(exit_code, failure);
-    }
-    ExitCode::from(exit_code)
 }
 
 async fn execute(arguments: &Arguments, url: &DatabaseUrl, session: &mut Session) -> Result<(), Failure> {

@@ -117,11 +117,6 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// For what was found wrong with the settings.
-    pub fn failure(error: &dyn std::error::Error) -> Self {
-        Self { text: error.to_string(), is_failure: true }
-    }
-
     /// Prints it and gives the exit code that goes with it.
     pub fn report(&self, program: &str) -> ExitCode {
         if self.is_failure {
@@ -137,7 +132,7 @@ impl Refusal {
 
 impl From<SettingError> for Refusal {
     fn from(error: SettingError) -> Self {
-        Self::failure(&error)
+        Self { text: error.to_string(), is_failure: true }
     }
 }
 
@@ -161,7 +156,10 @@ fn one_line(error: &clap::Error) -> String {
         }
         _ => "is not valid".to_owned(),
     };
-    format!("{variable}: \"{}\" {fault}", context(ContextKind::InvalidValue))
+    let value = context(ContextKind::InvalidValue);
+    // What looks like a name and a password is not shown.
+    let value = if value.contains('@') { "***" } else { value };
+    format!("{variable}: \"{value}\" {fault}")
 }
 
 #[cfg(test)]

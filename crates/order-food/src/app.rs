@@ -213,7 +213,7 @@ impl BoundServer {
     }
 
     /// Serves until a signal, then stops in order: unready, serve on for the delay, answer what is under way, end.
-    pub async fn run(self, mut signals: StopSignals) -> Stopped {
+    pub async fn run(self, signals: &mut StopSignals) -> Stopped {
         let Self { server, state, follower, pools, config, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
@@ -248,7 +248,7 @@ impl BoundServer {
         };
         let stopped = tokio::select! {
             stopped = drain => stopped,
-            signal = Self::again(&mut signals) => Stopped::AtOnce(signal),
+            signal = Self::again(signals) => Stopped::AtOnce(signal),
         };
         following.abort();
         keeping.abort();

@@ -22,28 +22,24 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return Refusal::from(error).report("order-food"),
     };
+    if let Some(Command::Healthcheck(command)) = &arguments.command {
+        let asked = command.run(config.server.server_address, config.server.server_port);
+        return asked
+            .map_or_else(|unhealthy| refused(&telemetry::causes(&unhealthy)), |()| ExitCode::SUCCESS);
+    }
     // The command line's answers go to stdout, its log to stderr.
     let stream = if arguments.command.is_some() { LogStream::Stderr } else { LogStream::Stdout };
     let service = Service { name: "order-food", version: env!("CARGO_PKG_VERSION") };
-    let mut telemetry = match Telemetry::start(service, &arguments.telemetry, stream) {
-        Ok(telemetry) => telemetry,
-        Err(error) => return Refusal::failure(&error).report("order-food"),
-    };
-    match &arguments.command {
-        Some(Command::Keys(command)) => return keys(command, &config),
-        Some(Command::Healthcheck(command)) => {
-            return command
-                .run(config.server.server_port)
-                .map_or_else(|unhealthy| failed(&telemetry::causes(&unhealthy)), |()| ExitCode::SUCCESS);
-        }
-        None => {}
+    let telemetry = Telemetry::start(service, &arguments.telemetry, stream);
+    if let Some(Command::Keys(command)) = &arguments.command {
+        return keys(command, &config);
     }
     // Requests run on the server's own threads; this one follows changes in the database.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
-    let code = runtime.block_on(serve(config, &mut telemetry));
+    let code = runtime.block_on(run(config, telemetry));
     // Nothing is worth waiting for: whatever still runs was given its time.
     runtime.shutdown_background();
     code
@@ -61,41 +57,58 @@ fn keys(command: &KeysCommand, config: &Config) -> ExitCode {
     }
 }
 
-async fn serve(config: Config, telemetry: &mut Telemetry) -> ExitCode {
+/// Serves until told to stop, and ends telemetry.
+async fn run(config: Config, telemetry: Telemetry) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => return failed(&format!("cannot listen for signals: {error}")),
     };
+    match serve(config, &telemetry, &mut signals).await {
+        Ok(Stopped::Drained | Stopped::TimedOut) => {
+            let told_again = telemetry.end(signals).await;
+            told_again.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(signal.exit_code()))
+        }
+        Ok(Stopped::AtOnce(signal)) => {
+            telemetry.end_at_once();
+            ExitCode::from(signal.exit_code())
+        }
+        Err(code) => code,
+    }
+}
+
+async fn serve(
+    config: Config,
+    telemetry: &Telemetry,
+    signals: &mut StopSignals,
+) -> Result<Stopped, ExitCode> {
     let is_embedded = config.database_url.sqlite_file().is_some();
     let url = config.database_url.to_string();
     let bound = tokio::select! {
         bound = BoundServer::start(config, telemetry.tracing(), telemetry.log_counts()) => bound,
         signal = signals.next() => {
             tracing::info!(?signal, "stopped while starting");
-            return ExitCode::SUCCESS;
+            return Ok(Stopped::Drained);
         }
     };
     let bound = match bound {
         Ok(bound) => bound,
-        Err(error @ StartError::Bind { .. }) => return failed(&error.to_string()),
-        Err(error) => return failed(&telemetry::causes(&error)),
+        Err(error @ StartError::Bind { .. }) => return Err(failed(&error.to_string())),
+        Err(error) => return Err(failed(&telemetry::causes(&error))),
     };
     tracing::info!(address = %bound.address(), database = url, "listening");
     if is_embedded {
         greet(&bound, &url);
     }
-    match bound.run(signals).await {
-        Stopped::Drained | Stopped::TimedOut => ExitCode::SUCCESS,
-        Stopped::AtOnce(signal) => {
-            telemetry.end_at_once();
-            ExitCode::from(signal.exit_code())
-        }
-    }
+    Ok(bound.run(signals).await)
 }
 
 /// One line for people, on stderr, and one for the log.
 fn failed(reason: &str) -> ExitCode {
     tracing::error!("{reason}");
+    refused(reason)
+}
+
+fn refused(reason: &str) -> ExitCode {
     // Nobody may be listening.
     let _ = writeln!(io::stderr(), "order-food: {reason}");
     ExitCode::FAILURE

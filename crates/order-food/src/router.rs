@@ -1,8 +1,13 @@
 //! The whole route table, for production and for tests.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
+use actix_web::guard;
 use actix_web::http::{Method, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
+use domain::ClientId;
 
 use crate::handler::error::ApiError;
 use crate::handler::{fault, health, metrics, order, product, welcome};
@@ -11,9 +16,32 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "OPTIONS, POST";
 const GET_POST: &str = "GET, HEAD, OPTIONS, POST";
 
-/// The path of the route that answers a request, its parameters by name: few, however many paths are asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct RouteTemplate(pub &'static str);
+/// What becomes known of a request on its way to the handler, for the middleware, whatever becomes of the handler.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Rc<SeenOfRequest>);
+
+#[derive(Debug, Default)]
+struct SeenOfRequest {
+    route: Cell<Option<&'static str>>,
+    client: Cell<Option<ClientId>>,
+}
+
+impl Seen {
+    /// The path of the route that answers, its parameters by name: few, however many paths are asked for.
+    pub fn route(&self) -> Option<&'static str> {
+        self.0.route.get()
+    }
+
+    /// Whose request it is.
+    pub fn client(&self) -> Option<ClientId> {
+        self.0.client.get()
+    }
+
+    /// Notes whose request it is.
+    pub fn set_client(&self, client: ClientId) {
+        self.0.client.set(Some(client));
+    }
+}
 
 /// Adds every route, the most travelled first: they are tried in this order. `/panic` only on demand.
 pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
@@ -41,18 +69,22 @@ pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
 
 /// A path that knows which methods it answers to.
 fn resource(path: &'static str, allow: &'static str) -> Resource {
-    web::resource(path).app_data(RouteTemplate(path)).default_service(web::to(
-        move |request: HttpRequest| async move {
-            if *request.method() == Method::OPTIONS {
-                Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
-            } else {
-                Err(ApiError::method_not_allowed(allow))
-            }
-        },
-    ))
+    let note_route = guard::fn_guard(move |request| {
+        if let Some(seen) = request.req_data().get::<Seen>() {
+            seen.0.route.set(Some(path));
+        }
+        true
+    });
+    web::resource(path).guard(note_route).default_service(web::to(move |request: HttpRequest| async move {
+        if *request.method() == Method::OPTIONS {
+            Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
+        } else {
+            Err(ApiError::method_not_allowed(allow))
+        }
+    }))
 }
 
 /// GET, and HEAD, which is GET without the body (RFC 9110, section 9.3.2).
 fn get() -> actix_web::Route {
-    web::route().guard(actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Head()))
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }

@@ -53,8 +53,8 @@ pub enum LogStream {
     Stderr,
 }
 
-/// A layer that writes log lines. They are written by a thread of their own; keep the guard until the process ends, or
-/// the last of them may be lost.
+/// A layer that writes log lines. They are written by a thread of their own; flush the guard
+/// before the process ends, or the last of them may be lost.
 pub(crate) fn lines<S>(
     arguments: &LogArgs,
     stream: LogStream,

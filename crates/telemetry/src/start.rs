@@ -1,8 +1,8 @@
 //! Starting all of it, and seeing to it that nothing is lost at the end.
 
 use std::panic;
+use std::time::{Duration, Instant};
 
-use opentelemetry_otlp::ExporterBuildError;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::logs::{self, LogArgs, LogCounts, LogStream};
 use crate::traces::{self, KeptSpans, Pipeline, TraceArgs, Tracing};
 use crate::writer::LogGuard;
+use crate::{StopSignal, StopSignals};
 
 /// Which program this is.
 #[derive(Debug, Clone, Copy)]
@@ -35,18 +36,16 @@ pub struct Telemetry {
     // In this order: what goes wrong with the last spans is logged.
     pipeline: Option<Pipeline>,
     log: LogGuard,
-    flushes: bool,
 }
 
 impl Telemetry {
-    /// Starts logging, panics included, and sending spans. The first call of a process counts. Fails only where a
-    /// setting cannot be used; a collector that is away is none of the program's business.
-    pub fn start(
-        service: Service,
-        arguments: &TelemetryArgs,
-        stream: LogStream,
-    ) -> Result<Self, ExporterBuildError> {
-        let pipeline = Pipeline::start(&service, &arguments.traces)?;
+    /// Starts logging, panics included, and sending spans. The first call of a process counts. Where spans cannot be
+    /// sent at all, the log says so and the program goes on.
+    pub fn start(service: Service, arguments: &TelemetryArgs, stream: LogStream) -> Self {
+        let (pipeline, failure) = match Pipeline::start(&service, &arguments.traces) {
+            Ok(pipeline) => (pipeline, None),
+            Err(error) => (None, Some(error)),
+        };
         let (lines, log) = logs::lines(&arguments.log, stream);
         let spans = pipeline.as_ref().map(|pipeline| {
             tracing_opentelemetry::layer()
@@ -65,7 +64,10 @@ impl Telemetry {
             tracing::error!(place, "panicked: {message}");
             traces::fail(&tracing::Span::current(), "panic", "panicked");
         }));
-        Ok(Self { pipeline, log, flushes: true })
+        if let Some(error) = failure {
+            tracing::warn!(%error, "no spans are sent");
+        }
+        Self { pipeline, log }
     }
 
     /// Decides which traces are kept.
@@ -78,16 +80,34 @@ impl Telemetry {
         self.log.counts()
     }
 
-    /// The end is not to wait for the last spans.
-    pub const fn end_at_once(&mut self) {
-        self.flushes = false;
+    /// Writes and sends what waits. Whoever cannot wait for that signals again: then it ends at once, and that signal is
+    /// returned.
+    pub async fn end(self, mut signals: StopSignals) -> Option<StopSignal> {
+        let ending = tokio::task::spawn_blocking(move || drop(self));
+        tokio::select! {
+            _ = ending => None,
+            signal = signals.next() => Some(signal),
+        }
     }
+
+    /// Ends without the last spans.
+    pub fn end_at_once(mut self) {
+        if let Some(pipeline) = self.pipeline.take() {
+            // Sending goes on until the process is gone.
+            std::mem::forget(pipeline);
+        }
+    }
+
+    /// How long the end of a program waits, spans and log together.
+    const END_DEADLINE: Duration = Duration::from_secs(5);
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
+        let started = Instant::now();
         if let Some(pipeline) = self.pipeline.take() {
-            pipeline.end(self.flushes);
+            pipeline.end();
         }
+        self.log.flush(Self::END_DEADLINE.saturating_sub(started.elapsed()));
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -118,8 +120,10 @@ impl Queue {
             drop(lines);
             let bytes = bundle.len() as u64;
             if dropped > 0 {
+                let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
                 let line = format!(
-                    "{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"dropped\":{dropped}}}\n"
+                    "{{\"timestamp\":\"{timestamp}\",\"level\":\"WARN\",\"message\":\"log lines dropped\",\
+                     \"dropped\":{dropped},\"target\":\"telemetry::writer\"}}\n"
                 );
                 bundle.extend_from_slice(line.as_bytes());
             }
@@ -160,25 +164,21 @@ impl LogWriter {
 }
 
 impl LogGuard {
-    /// Longer than any healthy reader of a log takes.
-    const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
-
     /// Nothing to see to.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
 
+    /// Waits until what was logged is written, or the deadline has passed.
+    pub(crate) fn flush(&self, deadline: Duration) {
+        if let Some(queue) = &self.0 {
+            queue.flush(deadline);
+        }
+    }
+
     /// Counts of what was logged.
     pub(crate) fn counts(&self) -> LogCounts {
         LogCounts(self.0.clone())
-    }
-}
-
-impl Drop for LogGuard {
-    fn drop(&mut self) {
-        if let Some(queue) = &self.0 {
-            queue.flush(Self::FLUSH_DEADLINE);
-        }
     }
 }
 

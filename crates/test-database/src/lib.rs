@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-pub use collector::{Collector, Manner, Received, only};
+pub use collector::{Collector, KeyValue, Manner, Received, only};
 pub use programs::{Program, Running};
 
 /// Which engine a test runs on.

@@ -76,9 +76,9 @@ async fn a_collector_that_takes_nothing_delays_the_end_by_seconds_and_changes_no
     let collector = Collector::start(Manner::BlackHole);
     let started = Instant::now();
     assert!(migration(&database, &collector).output().status.success());
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     let away = migration(&database, &collector).env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     let started = Instant::now();
     assert!(away.output().status.success());
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }

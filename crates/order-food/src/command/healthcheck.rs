@@ -2,7 +2,7 @@
 //! curl.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use actix_web::http::Uri;
@@ -10,7 +10,7 @@ use actix_web::http::Uri;
 /// Ask a running server whether it is ready
 #[derive(Debug, Clone, clap::Args)]
 pub struct HealthcheckCommand {
-    /// What to ask [default: http://127.0.0.1:SERVER_PORT/readyz]
+    /// What to ask [default: /readyz at SERVER_ADDRESS and SERVER_PORT]
     #[arg(long, value_parser = url)]
     url: Option<Uri>,
 }
@@ -36,10 +36,12 @@ impl HealthcheckCommand {
     /// For each of connecting, writing and reading.
     const TIMEOUT: Duration = Duration::from_secs(2);
 
-    /// Asks; `port` is where the server of this configuration listens.
-    pub fn run(&self, port: u16) -> Result<(), Unhealthy> {
+    /// Asks; by default the server that listens at `address` and `port`.
+    pub fn run(&self, address: IpAddr, port: u16) -> Result<(), Unhealthy> {
+        let own =
+            if address.is_unspecified() { Ipv4Addr::LOCALHOST.to_string() } else { address.to_string() };
         let (host, port, path) = match &self.url {
-            None => ("127.0.0.1", port, "/readyz"),
+            None => (own.as_str(), port, "/readyz"),
             Some(url) => (
                 url.host().unwrap_or_default(),
                 url.port_u16().unwrap_or(80),

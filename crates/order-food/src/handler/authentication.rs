@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::limits;
 use super::reason::Reason;
 use crate::app::AppState;
+use crate::router::Seen;
 use crate::service::{Caller, KeyRefused};
 
 const HEADERS: [HeaderName; 2] = [HeaderName::from_static("api_key"), HeaderName::from_static("x-api-key")];
@@ -21,7 +22,9 @@ pub fn authenticate(request: &HttpRequest, app: &AppState, scope: Scope) -> Resu
             limits::note_wrong_key(request, app);
         }
     })?;
-    request.extensions_mut().insert(caller);
+    if let Some(seen) = request.extensions().get::<Seen>() {
+        seen.set_client(caller.client_id);
+    }
     limits::check_client(request, app, caller.client_id)?;
     Ok(caller)
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 use domain::ClientId;
@@ -35,7 +36,11 @@ pub fn check_address(request: &ServiceRequest, app: &AppState) -> Result<(), Api
         None => Ok(()),
         Some(decision) => {
             request.extensions_mut().insert(Told("address", decision));
-            allow(decision, "too many requests from this address")
+            allow(decision, "too many requests from this address").inspect_err(|error| {
+                if request.method() == Method::POST && request.path() == "/api/order" {
+                    app.ordering_metrics.note_refused(error.reason().as_str());
+                }
+            })
         }
     }
 }

@@ -63,8 +63,11 @@ pub(crate) const ORDERS_REPLAYED: Metric = counter(
     &[],
     "Orders answered from an earlier one with the same idempotency key.",
 );
-pub(crate) const ORDERS_REFUSED: Metric =
-    counter("orders_refused_total", &["reason"], "Orders not taken, by the reason in the answer.");
+pub(crate) const ORDERS_REFUSED: Metric = counter(
+    "orders_refused_total",
+    &["reason"],
+    "Orders not answered with 200, by the reason in the answer; after outcome_unknown one may have been stored.",
+);
 pub(crate) const ORDER_VALUE: Metric = histogram(
     "order_value_cents",
     &[],

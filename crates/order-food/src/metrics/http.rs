@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
 use arc_swap::ArcSwap;
 use telemetry::metrics::Registry;
 use telemetry::metrics::metrics::{Counter, Gauge, Histogram};
@@ -48,11 +48,11 @@ pub struct HttpMetrics {
 
 const METHODS: [&str; 9] = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"];
 /// What semantic conventions call any other method: clients may invent them.
-const OTHER: &str = "_OTHER";
+pub const OTHER_METHOD: &str = "_OTHER";
 
 /// The method as metrics and traces name it.
 pub fn method_name(method: &Method) -> &'static str {
-    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
 }
 
 impl HttpMetrics {
@@ -63,7 +63,7 @@ impl HttpMetrics {
         Self {
             registry: registry.clone(),
             by_kind: ArcSwap::default(),
-            active: std::array::from_fn(|_| gauge(methods.next().unwrap_or(OTHER))),
+            active: std::array::from_fn(|_| gauge(methods.next().unwrap_or(OTHER_METHOD))),
             panics: registry.counter(&PANICS, &[]),
         }
     }
@@ -80,17 +80,11 @@ impl HttpMetrics {
 
     /// A request was answered.
     #[expect(clippy::cast_precision_loss, reason = "bytes of a body")]
-    pub fn end(
-        &self,
-        method: &'static str,
-        route: Option<&'static str>,
-        status: StatusCode,
-        request: &Finished,
-    ) {
+    pub fn end(&self, method: &'static str, route: Option<&'static str>, status: u16, request: &Finished) {
         if !self.registry.is_on() {
             return;
         }
-        let kind = Kind { method, route: route.unwrap_or_default(), status: status.as_u16() };
+        let kind = Kind { method, route: route.unwrap_or_default(), status };
         let known = self.by_kind.load();
         let handles = match known.get(&kind) {
             Some(handles) => handles.clone(),

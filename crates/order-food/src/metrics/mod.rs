@@ -9,7 +9,7 @@ use telemetry::metrics::{BuildError, Registry};
 
 pub use database::DatabaseMetrics;
 pub use http::HttpMetrics;
-pub use ordering::{CouponOutcome, OrderingMetrics, WriterMetrics};
+pub use ordering::{OrderingMetrics, WriterMetrics};
 
 /// A registry for all metrics of the API, or none where they are switched off.
 pub fn registry(is_on: bool) -> Result<Registry, BuildError> {

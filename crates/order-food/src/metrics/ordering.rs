@@ -6,6 +6,8 @@ use domain::Money;
 use telemetry::metrics::Registry;
 use telemetry::metrics::metrics::{Counter, Histogram};
 
+use crate::repository::{NewOrder, OrderPlacement};
+
 use super::definitions::{
     COUPON_DECISIONS, ORDER_VALUE, ORDERS_PLACED, ORDERS_REFUSED, ORDERS_REPLAYED, WRITE_BATCH,
     WRITE_DURATION, WRITE_WAIT,
@@ -18,15 +20,6 @@ pub struct OrderingMetrics {
     placed: Counter,
     replayed: Counter,
     value: Histogram,
-}
-
-/// What was decided about a coupon code that was not refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CouponOutcome {
-    /// A promotion was applied.
-    Promotion,
-    /// A code of the coupon files was accepted.
-    Corpus,
 }
 
 impl OrderingMetrics {
@@ -42,13 +35,11 @@ impl OrderingMetrics {
 
     /// An order was stored.
     #[expect(clippy::cast_precision_loss, reason = "cents of an order")]
-    pub fn note_placed(&self, total: Money, coupon: Option<CouponOutcome>) {
+    fn note_placed(&self, total: Money, coupon: Option<&'static str>) {
         self.placed.increment(1);
         self.value.record(total.cents() as f64);
-        match coupon {
-            None => {}
-            Some(CouponOutcome::Promotion) => self.note_coupon("promotion"),
-            Some(CouponOutcome::Corpus) => self.note_coupon("corpus"),
+        if let Some(coupon) = coupon {
+            self.note_coupon(coupon);
         }
     }
 
@@ -70,9 +61,10 @@ impl OrderingMetrics {
     }
 }
 
-/// Counts what the order writer does.
+/// Counts what the order writer does, and what became of the orders: it knows, also when nobody waits for them any more.
 #[derive(Clone)]
 pub struct WriterMetrics {
+    ordering: OrderingMetrics,
     batch: Histogram,
     wait: Histogram,
     stored: Histogram,
@@ -83,10 +75,28 @@ impl WriterMetrics {
     /// Counts in `registry`.
     pub fn new(registry: &Registry) -> Self {
         Self {
+            ordering: OrderingMetrics::new(registry),
             batch: registry.histogram(&WRITE_BATCH, &[]),
             wait: registry.histogram(&WRITE_WAIT, &[]),
             stored: registry.histogram(&WRITE_DURATION, &["stored"]),
             failed: registry.histogram(&WRITE_DURATION, &["failed"]),
+        }
+    }
+
+    /// An order was decided.
+    pub fn note_outcome(&self, order: &NewOrder, outcome: &OrderPlacement) {
+        let snapshot = &order.order.snapshot;
+        match outcome {
+            OrderPlacement::Stored => {
+                let coupon = match (&snapshot.coupon_code, &order.redemption) {
+                    (None, _) => None,
+                    (Some(_), Some(_)) => Some("promotion"),
+                    (Some(_), None) => Some("corpus"),
+                };
+                self.ordering.note_placed(snapshot.total_cents, coupon);
+            }
+            OrderPlacement::Replayed(_) => self.ordering.note_replayed(),
+            OrderPlacement::KeyReused | OrderPlacement::LimitReached(_) => {}
         }
     }
 

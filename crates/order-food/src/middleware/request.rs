@@ -1,27 +1,28 @@
 //! Around every request: its ids and its trace, its line in the log and its metrics, its panic caught, its error written
 //! out.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse};
+use domain::ClientId;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::trace::{Answer, RequestTrace};
 use crate::app::AppState;
 use crate::handler::error::ApiError;
-use crate::handler::limits;
+use crate::handler::{body, limits};
 use crate::metrics::http::{Finished, method_name};
-use crate::router::RouteTemplate;
-use crate::service::Caller;
+use crate::router::Seen;
 
 /// The middleware.
 pub async fn around<B: MessageBody + 'static>(
@@ -35,78 +36,80 @@ pub async fn around<B: MessageBody + 'static>(
     let _in_flight = app.in_flight.enter();
     let method = method_name(request.method());
     let _active = app.http_metrics.begin(method);
-    let trace = RequestTrace::begin(&request, method, &app.tracing);
-    let request_body_bytes =
-        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    // The request itself must not be held on to: routing needs it for itself.
-    let uri = request.uri().clone();
+    let watched = Watched {
+        method,
+        sent_method: request.method().clone(),
+        // The request itself must not be held on to: routing needs it for itself.
+        uri: request.uri().clone(),
+        request_body_bytes: announced_bytes(request.headers()),
+        trace: RequestTrace::begin(&request, method, &app.tracing),
+        seen: Seen::default(),
+        is_answered: Cell::new(false),
+        started,
+        app,
+    };
+    request.extensions_mut().insert(watched.seen.clone());
 
-    let outcome = match limits::check_address(&request, &app) {
+    let outcome = match limits::check_address(&request, &watched.app) {
         Ok(()) => {
             // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
             let answering = AssertUnwindSafe(next.call(request)).catch_unwind();
-            let outcome = answering.instrument(trace.span()).await;
+            let outcome = answering.instrument(watched.trace.span()).await;
             outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body))
         }
         Err(refused) => Ok(Ok(request.into_response(HttpResponse::from_error(refused)))),
     };
-    let watched = Watched { app: &app, method, trace: &trace, started, request_body_bytes };
     let (error, is_panic) = match outcome {
         Ok(Ok(response)) => {
-            let (mut response, reason) = with_error_body(response, &trace);
+            let (mut response, reason) = with_error_body(response, &watched.trace);
             let request = response.request().clone();
             limits::tell(&request, response.headers_mut());
-            let client = request.extensions().get::<Caller>().map(|caller| caller.client_id.get());
-            let route = request.app_data::<RouteTemplate>().map(|route| route.0);
-            let line = Line {
-                method: request.method().as_str(),
-                path: request.path(),
-                route,
-                client,
-                reason,
-                is_panic: false,
-            };
-            watched.finish(&line, response.response_mut());
+            watched.finish(response.response_mut(), reason, false);
             return Ok(response);
         }
         Ok(Err(error)) => (ApiError::of_framework(error.as_response_error().status_code()), false),
         Err(_) => {
-            app.http_metrics.note_panic();
+            watched.app.http_metrics.note_panic();
             (ApiError::internal("a handler panicked"), true)
         }
     };
-    let mut response = error.response(trace.trace_id());
-    let reason = Some(error.reason().as_str());
-    watched.finish(
-        &Line { method, path: uri.path(), route: None, client: None, reason, is_panic },
-        &mut response,
-    );
+    log_cause(&error, &watched.trace);
+    let mut response = error.response(watched.trace.trace_id());
+    watched.finish(&mut response, Some(error.reason().as_str()), is_panic);
     Err(InternalError::from_response(error, response).into())
 }
 
-/// A request that was answered, on its way out.
-struct Watched<'r> {
-    app: &'r AppState,
+/// How many bytes the request says it has; a body of more than a few times what is read is one of those, and no
+/// stranger's number is added up.
+fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
+    const MOST: u64 = 4 * body::MAX_BYTES as u64;
+    let bytes: u64 = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    (bytes > 0).then_some(bytes.min(MOST))
+}
+
+/// A request that is told of when it has been answered, or when its client has gone away before that.
+struct Watched {
+    app: Data<AppState>,
+    /// As metrics and traces name it.
     method: &'static str,
-    trace: &'r RequestTrace,
-    started: Instant,
+    sent_method: Method,
+    uri: Uri,
     request_body_bytes: Option<u64>,
+    trace: RequestTrace,
+    seen: Seen,
+    is_answered: Cell<bool>,
+    started: Instant,
 }
 
-/// What the log says of a request, beside its outcome.
-struct Line<'r> {
-    method: &'r str,
-    path: &'r str,
-    route: Option<&'static str>,
-    client: Option<i64>,
-    reason: Option<&'static str>,
-    is_panic: bool,
-}
+impl Watched {
+    /// What proxies log where the client did not wait for the answer.
+    const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-impl Watched<'_> {
     /// Tells the client, the trace, the metrics and the log.
-    fn finish(&self, line: &Line<'_>, response: &mut HttpResponse<BoxBody>) {
+    fn finish(&self, response: &mut HttpResponse<BoxBody>, reason: Option<&'static str>, is_panic: bool) {
+        self.is_answered.set(true);
         let response_body_bytes = match response.body().size() {
+            _ if self.method == "HEAD" => Some(0),
             BodySize::Sized(bytes) => Some(bytes),
             BodySize::None => Some(0),
             BodySize::Stream => None,
@@ -116,33 +119,52 @@ impl Watched<'_> {
         if self.app.readiness.is_draining() {
             head.set_connection_type(ConnectionType::Close);
         }
+        let status = head.status.as_u16();
         self.trace.end(
             self.method,
-            line.route,
-            &Answer { head, client: line.client, reason: line.reason, is_panic: line.is_panic },
+            &self.seen,
+            &Answer { status, headers: Some(head.headers()), reason, is_panic },
         );
-        let duration = self.started.elapsed();
-        let finished =
-            Finished { duration, request_body_bytes: self.request_body_bytes, response_body_bytes };
-        self.app.http_metrics.end(self.method, line.route, head.status, &finished);
-        self.log(line, head.status, duration);
+        self.tell(status, reason, response_body_bytes);
     }
 
-    /// One line for each request. No query, no headers, no body: secrets stand there.
+    /// Tells the metrics and the log: one line for each request. No query, no headers, no body: secrets stand there.
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a request")]
-    fn log(&self, line: &Line<'_>, status: StatusCode, duration: Duration) {
+    fn tell(&self, status: u16, reason: Option<&'static str>, response_body_bytes: Option<u64>) {
+        let (duration, route) = (self.started.elapsed(), self.seen.route());
+        let finished =
+            Finished { duration, request_body_bytes: self.request_body_bytes, response_body_bytes };
+        self.app.http_metrics.end(self.method, route, status, &finished);
         tracing::info!(
             target: "access",
-            method = line.method,
-            route = line.route,
-            path = line.path,
-            status = status.as_u16(),
+            method = self.sent_method.as_str(),
+            route,
+            path = self.uri.path(),
+            status,
             duration_ms = duration.as_micros() as f64 / 1000.0,
             request_id = self.trace.request_id(),
             trace_id = self.trace.trace_id(),
-            client = line.client,
-            reason = line.reason,
+            client = self.seen.client().map(ClientId::get),
+            reason,
         );
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.is_answered.get() {
+            let status = Self::CLIENT_CLOSED_REQUEST;
+            let answer = Answer { status, headers: None, reason: None, is_panic: false };
+            self.trace.end(self.method, &self.seen, &answer);
+            self.tell(status, None, None);
+        }
+    }
+}
+
+fn log_cause(error: &ApiError, trace: &RequestTrace) {
+    if let Some(cause) = error.cause() {
+        let (cause, reason) = (telemetry::causes(cause), error.reason().as_str());
+        tracing::error!(trace_id = trace.trace_id(), reason, cause, "a request failed");
     }
 }
 

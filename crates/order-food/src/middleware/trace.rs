@@ -3,13 +3,16 @@
 //! Attributes are those of the semantic conventions for HTTP servers. Of the headers only a few are named, and no query:
 //! keys and codes stand in the others.
 
-use actix_web::dev::{ResponseHead, ServiceRequest};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::Version;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use telemetry::Tracing;
 use telemetry::traces::{self, Root, TraceParent};
 use tracing::Span;
 use uuid::Uuid;
+
+use crate::metrics::http::OTHER_METHOD;
+use crate::router::Seen;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -18,12 +21,11 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// Headers of a request that may be seen in a trace.
-pub const REQUEST_HEADERS: [(&str, &str); 5] = [
+pub const REQUEST_HEADERS: [(&str, &str); 4] = [
     ("accept", "http.request.header.accept"),
     ("accept-encoding", "http.request.header.accept-encoding"),
     ("content-length", "http.request.header.content-length"),
     ("content-type", "http.request.header.content-type"),
-    ("x-request-id", "http.request.header.x-request-id"),
 ];
 /// Headers of an answer that may be seen in a trace.
 pub const RESPONSE_HEADERS: [(&str, &str); 3] = [
@@ -48,8 +50,9 @@ impl RequestTrace {
     /// The client's ids where it sent usable ones.
     pub fn begin(request: &ServiceRequest, method: &'static str, tracing: &Tracing) -> Self {
         let headers = request.headers();
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let parent = text(TRACEPARENT).and_then(|parent| TraceParent::parse(parent, text(TRACESTATE)));
+        // One that stands there twice is none (W3C Trace Context, section 3.2.1).
+        let parent = only(headers, TRACEPARENT)
+            .and_then(|parent| TraceParent::parse(parent, only(headers, TRACESTATE)));
         let root = tracing.root(parent.as_ref(), || span(request, method));
         let trace_id = match (&root, &parent) {
             (Some(root), _) => header_value(&root.trace_id().to_string()),
@@ -60,7 +63,11 @@ impl RequestTrace {
             (1..=Self::MAX_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
         };
         let request_id = headers.get(REQUEST_ID).filter(is_usable).unwrap_or(&trace_id).clone();
-        Self { trace_id, request_id, root }
+        let begun = Self { trace_id, request_id, root };
+        if let Some(Root { span, .. }) = &begun.root {
+            traces::set_list(span, "http.request.header.x-request-id", &[begun.request_id()]);
+        }
+        begun
     }
 
     /// The trace's id, kept or not.
@@ -88,38 +95,49 @@ impl RequestTrace {
     }
 
     /// Says what became of the request.
-    pub fn end(&self, method: &'static str, route: Option<&'static str>, answer: &Answer<'_>) {
-        let Some(Root { span, .. }) = &self.root else { return };
-        if let Some(route) = route {
+    pub fn end(&self, method: &'static str, seen: &Seen, answer: &Answer<'_>) {
+        let Some(root) = &self.root else { return };
+        let span = &root.span;
+        if let Some(route) = seen.route() {
+            // Semantic conventions for HTTP, name: a method that nobody knows is HTTP.
+            let method = if method == OTHER_METHOD { "HTTP" } else { method };
             traces::rename(span, format!("{method} {route}"));
             span.record("http.route", route);
         }
-        let status = answer.head.status;
-        span.record("http.response.status_code", status.as_u16());
-        if let Some(client) = answer.client {
-            span.record("order_food.client.id", client);
+        span.record("http.response.status_code", answer.status);
+        if let Some(client) = seen.client() {
+            span.record("order_food.client.id", client.get());
         }
         if let Some(reason) = answer.reason {
             span.record("order_food.reason", reason);
         }
-        set_headers(span, answer.head.headers(), &RESPONSE_HEADERS);
-        // A panic was noted where it happened.
-        if status.is_server_error() && !answer.is_panic {
-            traces::fail(span, status.as_str().to_owned(), "");
+        if let Some(headers) = answer.headers {
+            set_headers(span, headers, &RESPONSE_HEADERS);
         }
+        // A panic was noted where it happened.
+        if answer.status >= 499 && !answer.is_panic {
+            traces::fail(span, answer.status.to_string(), "");
+        }
+        // What is still under way for it, such as a statement that took too long, does not make it longer.
+        root.end();
     }
 }
 
 /// What there is to say of an answer.
 pub struct Answer<'a> {
-    /// Status and headers.
-    pub head: &'a ResponseHead,
-    /// Whose request it was.
-    pub client: Option<i64>,
+    /// Its status; 499 where the client did not wait for one.
+    pub status: u16,
+    /// Its headers, if there is one.
+    pub headers: Option<&'a HeaderMap>,
     /// Why it was refused.
     pub reason: Option<&'static str>,
     /// Whether the handler panicked.
     pub is_panic: bool,
+}
+
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name);
+    values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
 }
 
 fn span(request: &ServiceRequest, method: &'static str) -> Span {
@@ -133,17 +151,17 @@ fn span(request: &ServiceRequest, method: &'static str) -> Span {
     let user_agent = request.headers().get("user-agent").and_then(|agent| agent.to_str().ok());
     let span = telemetry::root_span!(
         "request",
-        otel.name = method,
+        otel.name = if method == OTHER_METHOD { "HTTP" } else { method },
         otel.kind = "server",
         http.request.method = method,
         http.route = Empty,
         http.response.status_code = Empty,
-        url.path = request.path(),
+        url.path = traces::cut(request.path()),
         url.scheme = "http",
         server.address = %connection.local_addr().ip(),
         server.port = connection.local_addr().port(),
         network.protocol.version = version,
-        user_agent.original = user_agent,
+        user_agent.original = user_agent.map(traces::cut),
         order_food.client.id = Empty,
         order_food.reason = Empty,
     );

@@ -8,7 +8,7 @@ use database::{DatabaseUrl, PooledConnection, Pools, Statement};
 use telemetry::metrics::Registry;
 use telemetry::traces;
 use tokio::time::timeout;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::RepositoryError;
 use crate::metrics::DatabaseMetrics;
@@ -22,10 +22,34 @@ pub struct Client {
 }
 
 /// Where the database is, for traces.
-struct Place {
+pub(super) struct Place {
     system: &'static str,
     name: String,
     server: Option<(String, u16)>,
+}
+
+impl Place {
+    pub(super) fn of(url: &DatabaseUrl) -> Self {
+        Self { system: url.engine(), name: url.name(), server: url.server() }
+    }
+
+    /// The span of a statement. Nobody is to be inside of it: the driver keeps the span that it is called in for as long
+    /// as the statement runs, also when it is no longer waited for.
+    pub(super) fn span(&self, name: &str, collection: &str, text: Option<&'static str>) -> Span {
+        let (address, port) = self.server.as_ref().map(|(address, port)| (address.as_str(), *port)).unzip();
+        telemetry::span!(
+            "db",
+            otel.name = format!("{name} {collection}"),
+            otel.kind = "client",
+            db.system.name = self.system,
+            db.namespace = self.name,
+            db.operation.name = name,
+            db.collection.name = collection,
+            db.query.text = text,
+            server.address = address,
+            server.port = port,
+        )
+    }
 }
 
 /// A statement and what it is called.
@@ -54,8 +78,7 @@ impl Client {
 
     /// Reaches the database at `url` through `pools`.
     pub fn new(pools: Pools, url: &DatabaseUrl, registry: &Registry) -> Self {
-        let place = Place { system: url.engine(), name: url.name(), server: url.server() };
-        Self { pools, metrics: DatabaseMetrics::new(registry, url.engine()), place: Arc::new(place) }
+        Self { pools, metrics: DatabaseMetrics::new(registry, url.engine()), place: Arc::new(Place::of(url)) }
     }
 
     /// A connection for reading.
@@ -93,8 +116,9 @@ impl Client {
         statement: impl Future<Output = Result<T, RepositoryError>>,
     ) -> Result<T, RepositoryError> {
         let started = Instant::now();
-        let span = self.span(operation);
-        let outcome = timeout(deadline, statement.instrument(span.clone())).await;
+        let text = if self.place.system == "sqlite" { operation.sql.sqlite } else { operation.sql.postgres };
+        let span = self.place.span(operation.name, operation.collection, Some(text));
+        let outcome = timeout(deadline, statement).await;
         let outcome = outcome.unwrap_or(Err(RepositoryError::Unavailable(None)));
         let error_type = outcome.as_ref().err().map(RepositoryError::name);
         if let Some(error_type) = error_type {
@@ -102,23 +126,5 @@ impl Client {
         }
         self.metrics.note(operation.name, operation.collection, error_type, started.elapsed());
         outcome
-    }
-
-    fn span(&self, operation: &Operation) -> Span {
-        let Place { system, name, server } = &*self.place;
-        let (address, port) = server.as_ref().map(|(address, port)| (address.as_str(), *port)).unzip();
-        let text = if *system == "sqlite" { operation.sql.sqlite } else { operation.sql.postgres };
-        telemetry::span!(
-            "db",
-            otel.name = format!("{} {}", operation.name, operation.collection),
-            otel.kind = "client",
-            db.system.name = system,
-            db.namespace = name,
-            db.operation.name = operation.name,
-            db.collection.name = operation.collection,
-            db.query.text = text,
-            server.address = address,
-            server.port = port,
-        )
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use telemetry::traces;
 use tracing::{Instrument, Span};
 
-use crate::metrics::{CouponOutcome, OrderingMetrics};
+use crate::metrics::OrderingMetrics;
 use crate::repository::{
     KeyClaim, LimitKind, NewOrder, OrderOwner, OrderPlacement, OrderRepository, Redemption, RepositoryError,
     StoredAnswer,
@@ -67,17 +67,6 @@ pub struct PlacedOrder {
 struct Priced {
     snapshot: OrderSnapshot,
     promotion: Option<Arc<Promotion>>,
-}
-
-impl Priced {
-    /// What was decided about the code, if there is one.
-    const fn coupon(&self) -> Option<CouponOutcome> {
-        match (&self.snapshot.coupon_code, &self.promotion) {
-            (None, _) => None,
-            (Some(_), Some(_)) => Some(CouponOutcome::Promotion),
-            (Some(_), None) => Some(CouponOutcome::Corpus),
-        }
-    }
 }
 
 /// Takes orders.
@@ -140,7 +129,6 @@ impl Ordering {
         let span = Span::current();
         let total = priced.snapshot.total_cents;
         traces::add_event(&span, "priced", || [("order.total_cents", total.cents().into())]);
-        let coupon = priced.coupon();
         let discount = priced.snapshot.discount_cents;
         let redemption = priced.promotion.map(|promotion| Redemption {
             code: promotion.code.clone(),
@@ -155,16 +143,14 @@ impl Ordering {
             claim.map(|(key, request_hash)| KeyClaim { key, request_hash, response: body.clone() });
         let id = order.id;
         let placing = self.orders.place(NewOrder { order, snapshot_json, idempotency, redemption });
-        match placing.instrument(telemetry::span!("order.persist")).await? {
+        let persisting = telemetry::span!("order.persist");
+        let placed = placing.instrument(persisting.clone()).await;
+        match placed.inspect_err(|error| traces::fail(&persisting, error.name(), ""))? {
             OrderPlacement::Stored => {
                 traces::add_event(&span, "persisted", || [("order.id", id.to_string().into())]);
-                self.metrics.note_placed(total, coupon);
                 Ok(PlacedOrder { body, is_replay: false })
             }
-            OrderPlacement::Replayed(body) => {
-                self.metrics.note_replayed();
-                Ok(PlacedOrder { body, is_replay: true })
-            }
+            OrderPlacement::Replayed(body) => Ok(PlacedOrder { body, is_replay: true }),
             OrderPlacement::KeyReused => Err(OrderRefused::KeyReused),
             OrderPlacement::LimitReached(kind) => Err(OrderRefused::LimitReached(kind)),
         }

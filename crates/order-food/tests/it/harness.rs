@@ -105,9 +105,9 @@ impl TestServer {
         let bound = bound.expect("the server starts");
         let address = bound.address();
         let state = bound.state();
-        let signals = StopSignals::listen().unwrap();
+        let mut signals = StopSignals::listen().unwrap();
         let serving = tokio::spawn(async move {
-            bound.run(signals).await;
+            bound.run(&mut signals).await;
         });
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
         Self { database, address, client, state, _serving: AbortOnDrop(serving) }

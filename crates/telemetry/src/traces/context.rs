@@ -10,6 +10,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 pub struct TraceParent(pub(crate) Context);
 
 impl TraceParent {
+    const MOST_STATE_BYTES: usize = 512;
+
     /// `None` if the header is none that the recommendation allows. The SDK's own propagator takes more than that.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let is_hex = |part: &str, len| {
@@ -28,6 +30,8 @@ impl TraceParent {
             return None;
         }
         let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED;
+        // Whoever sends more than has to be passed on (W3C Trace Context, section 3.3.1.5) is not worth keeping it.
+        let tracestate = tracestate.filter(|state| state.len() <= Self::MOST_STATE_BYTES);
         let state = tracestate.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
         let (trace_id, span_id) = (TraceId::from_hex(trace_id).ok()?, SpanId::from_hex(span_id).ok()?);
         let span = SpanContext::new(trace_id, span_id, flags, true, state);

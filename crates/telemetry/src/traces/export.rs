@@ -1,21 +1,27 @@
 //! Sending spans, with everything that may go wrong with it kept away from the program: a bounded queue, a count of
 //! what was lost, one warning.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hyper_rustls::HttpsConnectorBuilder;
 use opentelemetry::Context;
 use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
-    ExporterBuildError, Protocol, RetryPolicy, SpanExporter as OtlpExporter, WithExportConfig,
+    Compression, ExporterBuildError, Protocol, RetryPolicy, SpanExporter as OtlpExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 use tokio::runtime::Handle;
+use tonic::metadata::MetadataMap;
+
+use super::settings::Destination;
+use crate::causes;
 
 /// What became of the spans of this process.
 #[derive(Debug, Default)]
@@ -36,45 +42,83 @@ pub(crate) struct Exporter {
     endpoint: String,
     runtime: Handle,
     tally: Arc<Tally>,
+    last_cause: Arc<Mutex<Option<String>>>,
 }
 
 impl Exporter {
-    /// How long one attempt may take unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise: the limit above all retries
-    /// is the exporter's own.
-    const TIMEOUT: Duration = Duration::from_secs(10);
     /// A collector that is restarted is back after that or much later.
     const RETRIES: usize = 2;
 
-    /// An exporter to `endpoint`; nothing is connected yet. Call it inside `runtime`.
+    /// Nothing is connected yet. Call it inside `runtime`.
     pub(crate) fn new(
-        endpoint: String,
-        protocol: Protocol,
+        destination: Destination,
         runtime: Handle,
         tally: Arc<Tally>,
     ) -> Result<Self, ExporterBuildError> {
+        let Destination { url: endpoint, protocol, headers, timeout, is_compressed } = destination;
         let retries = RetryPolicy::recommended().with_max_retries(Self::RETRIES);
+        let compression = is_compressed.then_some(Compression::Gzip);
+        let last_cause = Arc::<Mutex<Option<String>>>::default();
         let otlp = if protocol == Protocol::Grpc {
-            OtlpExporter::builder()
-                .with_tonic()
-                .with_endpoint(&endpoint)
-                .with_retry_policy(retries)
-                .build()?
+            let metadata = MetadataMap::from_headers(headers);
+            let builder = OtlpExporter::builder().with_tonic().with_endpoint(&endpoint).with_timeout(timeout);
+            let builder = builder.with_metadata(metadata).with_retry_policy(retries);
+            match compression {
+                Some(compression) => builder.with_compression(compression).build()?,
+                None => builder.build()?,
+            }
         } else {
-            let builder = OtlpExporter::builder().with_http().with_protocol(protocol);
-            let builder = if endpoint.starts_with("https:") {
-                let connector = HttpsConnectorBuilder::new()
-                    .with_native_roots()
-                    .map_err(|error| ExporterBuildError::InternalFailure(error.to_string()))?
-                    .https_only()
-                    .enable_http1()
-                    .build();
-                builder.with_http_client(HyperClient::new(connector, Self::TIMEOUT, None))
-            } else {
-                builder.with_http_client(HyperClient::with_default_connector(Self::TIMEOUT, None))
-            };
-            builder.with_endpoint(&endpoint).with_retry_policy(retries).build()?
+            let client = ClientThatTells::new(&endpoint, timeout, last_cause.clone())?;
+            let builder =
+                OtlpExporter::builder().with_http().with_protocol(protocol).with_http_client(client);
+            let headers = headers
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+            let builder =
+                builder.with_endpoint(&endpoint).with_headers(headers.collect()).with_timeout(timeout);
+            let builder = builder.with_retry_policy(retries);
+            match compression {
+                Some(compression) => builder.with_compression(compression).build()?,
+                None => builder.build()?,
+            }
         };
-        Ok(Self { otlp: Arc::new(otlp), endpoint, runtime, tally })
+        Ok(Self { otlp: Arc::new(otlp), endpoint, runtime, tally, last_cause })
+    }
+}
+
+/// Remembers why a request failed: the exporter's own error says only that one did.
+#[derive(Debug)]
+struct ClientThatTells {
+    client: Box<dyn HttpClient>,
+    last_cause: Arc<Mutex<Option<String>>>,
+}
+
+impl ClientThatTells {
+    fn new(
+        endpoint: &str,
+        timeout: Duration,
+        last_cause: Arc<Mutex<Option<String>>>,
+    ) -> Result<Self, ExporterBuildError> {
+        let client: Box<dyn HttpClient> = if endpoint.starts_with("https:") {
+            let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(|_| {
+                ExporterBuildError::InternalFailure("there are no CA certificates for https".to_owned())
+            })?;
+            let connector = connector.https_only().enable_http1().build();
+            Box::new(HyperClient::new(connector, timeout, None))
+        } else {
+            Box::new(HyperClient::with_default_connector(timeout, None))
+        };
+        Ok(Self { client, last_cause })
+    }
+}
+
+#[async_trait]
+impl HttpClient for ClientThatTells {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let answer = self.client.send_bytes(request).await;
+        let cause = answer.as_ref().err().map(|error| causes(&**error));
+        *self.last_cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+        answer
     }
 }
 
@@ -90,7 +134,8 @@ impl SpanExporter for Exporter {
         let was_failing = self.tally.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match &outcome {
             Err(error) if !was_failing => {
-                tracing::warn!(endpoint = self.endpoint, %error, "the collector takes no spans; they are lost until it does");
+                let cause = self.last_cause.lock().unwrap_or_else(PoisonError::into_inner).take();
+                tracing::warn!(endpoint = self.endpoint, %error, cause, "the collector takes no spans; they are lost until it does");
             }
             Ok(()) if was_failing => {
                 tracing::info!(endpoint = self.endpoint, "the collector takes spans again");

@@ -9,8 +9,7 @@ use opentelemetry::trace::{SpanKind, TraceId, TracerProvider};
 use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider,
-    ShouldSample,
+    BatchSpanProcessor, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider, ShouldSample,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -74,6 +73,8 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
+    /// Enough for a transaction with as many orders as there may be in one.
+    const MOST_LINKS: u32 = 1024;
     /// How long the end of a program waits for the last spans to be taken.
     const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 
@@ -82,24 +83,20 @@ impl Pipeline {
         service: &Service,
         arguments: &TraceArgs,
     ) -> Result<Option<Self>, ExporterBuildError> {
-        let Some((endpoint, protocol)) = arguments.endpoint() else { return Ok(None) };
+        let Some(destination) = arguments.destination() else { return Ok(None) };
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("otlp").enable_all().build();
         let runtime = runtime.map_err(|error| ExporterBuildError::InternalFailure(error.to_string()))?;
         let tally = Arc::new(Tally::default());
         let exporter = {
             let _inside = runtime.enter();
-            Exporter::new(endpoint, protocol, runtime.handle().clone(), tally.clone())?
+            Exporter::new(destination, runtime.handle().clone(), tally.clone())?
         };
-        let capacity = arguments.queue_size();
-        let config = BatchConfigBuilder::default().with_max_queue_size(capacity);
-        let gate = Gate::new(
-            BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build(),
-            tally.clone(),
-            capacity,
-        );
+        let queue = BatchSpanProcessor::builder(exporter).with_batch_config(arguments.queue()).build();
+        let gate = Gate::new(queue, tally.clone(), arguments.capacity());
         let provider = SdkTracerProvider::builder()
             // Whether a trace is kept was decided before its first span was made.
             .with_sampler(Sampler::AlwaysOn)
+            .with_max_links_per_span(Self::MOST_LINKS)
             .with_resource(resource(service, arguments))
             .with_span_processor(gate)
             .build();
@@ -115,12 +112,10 @@ impl Pipeline {
         self.tracing.clone()
     }
 
-    /// Sends what waits, within a deadline if `flush`, and stops.
-    pub(crate) fn end(self, flush: bool) {
-        if flush {
-            // A collector that takes nothing was warned about; it is no reason to fail.
-            let _ = self.provider.shutdown_with_timeout(Self::FLUSH_DEADLINE);
-        }
+    /// Sends what waits, within a deadline, and stops.
+    pub(crate) fn end(self) {
+        // A collector that takes nothing was warned about; it is no reason to fail.
+        let _ = self.provider.shutdown_with_timeout(Self::FLUSH_DEADLINE);
         self.runtime.shutdown_background();
     }
 }

@@ -1,23 +1,36 @@
 //! Where spans go and how many: the variables of the OpenTelemetry specification, and ours.
 
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry_otlp::Protocol;
-use opentelemetry_sdk::trace::Sampler;
+use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, Sampler};
+use percent_encoding::percent_decode_str;
 
 /// Traces.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TraceArgs {
     /// Where spans are sent, e.g. http://jaeger:4318; unset, none are made
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, default_value = "", hide_default_value = true, value_parser = otlp_endpoint)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = otlp_endpoint)]
     otel_exporter_otlp_endpoint: String,
     /// The same with the whole path, e.g. http://collector:4318/v1/traces; goes before the other
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", global = true, default_value = "", hide_default_value = true, value_parser = traces_endpoint)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = traces_endpoint)]
     otel_exporter_otlp_traces_endpoint: String,
     /// The older name of OTEL_EXPORTER_OTLP_ENDPOINT; its host is taken, and OTLP spoken
-    #[arg(long, env = "JAEGER_ENDPOINT", global = true, default_value = "", hide_default_value = true, value_parser = jaeger_endpoint)]
+    #[arg(long, env = "JAEGER_ENDPOINT", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = jaeger_endpoint)]
     jaeger_endpoint: String,
     /// http/protobuf (port 4318) or grpc (port 4317)
     #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", global = true, default_value = "http/protobuf", value_parser = otlp_protocol)]
     otel_exporter_otlp_protocol: Protocol,
+    /// Headers for the collector, e.g. authorization=Bearer%20TOKEN,x-shop=7
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = headers)]
+    otel_exporter_otlp_headers: HeaderMap,
+    /// How long the collector may take for one batch, in milliseconds
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", global = true, default_value = "10000", value_parser = timeout)]
+    otel_exporter_otlp_timeout: Duration,
+    /// gzip or none
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_COMPRESSION", global = true, default_value = "none", action = clap::ArgAction::Set, value_parser = compression)]
+    otel_exporter_otlp_compression: bool,
     /// Which traces are kept: always_on, always_off, traceidratio, or parentbased_ and one of them
     #[arg(long, env = "OTEL_TRACES_SAMPLER", global = true, default_value = "parentbased_always_on", value_parser = sampler)]
     otel_traces_sampler: SamplerKind,
@@ -33,6 +46,12 @@ pub struct TraceArgs {
     /// Spans that may wait for the collector; more are dropped and counted
     #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", global = true, default_value = "2048", value_parser = queue_size)]
     otel_bsp_max_queue_size: usize,
+    /// Spans that are sent at once
+    #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", global = true, default_value = "512", value_parser = batch_size)]
+    otel_bsp_max_export_batch_size: usize,
+    /// How long spans wait for others to be sent with, in milliseconds
+    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", global = true, default_value = "5000", value_parser = delay)]
+    otel_bsp_schedule_delay: Duration,
     /// What this installation is called in traces, e.g. production
     #[arg(long, env = "ENVIRONMENT", global = true, default_value = "development")]
     pub(crate) environment: String,
@@ -55,8 +74,27 @@ enum RootSampler {
 }
 
 impl TraceArgs {
-    /// The whole URL that spans are sent to and how; `None`: no spans are wanted.
-    pub(crate) fn endpoint(&self) -> Option<(String, Protocol)> {
+    /// Where spans are sent and how; `None`: no spans are wanted.
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        let url = self.endpoint()?;
+        Some(Destination {
+            url,
+            protocol: self.otel_exporter_otlp_protocol,
+            headers: self.otel_exporter_otlp_headers.clone(),
+            timeout: self.otel_exporter_otlp_timeout,
+            is_compressed: self.otel_exporter_otlp_compression,
+        })
+    }
+
+    pub(crate) fn queue(&self) -> BatchConfig {
+        BatchConfigBuilder::default()
+            .with_max_queue_size(self.otel_bsp_max_queue_size)
+            .with_max_export_batch_size(self.otel_bsp_max_export_batch_size.min(self.otel_bsp_max_queue_size))
+            .with_scheduled_delay(self.otel_bsp_schedule_delay)
+            .build()
+    }
+
+    fn endpoint(&self) -> Option<String> {
         if self.otel_sdk_disabled || !self.otel_traces_exporter {
             return None;
         }
@@ -73,12 +111,13 @@ impl TraceArgs {
             ("", "", "") => return None,
             ("", "", jaeger) => {
                 let port = if is_grpc { 4317 } else { 4318 };
-                with_path(&format!("http://{}:{port}", host(jaeger)))
+                let scheme = if jaeger.starts_with("https://") { "https" } else { "http" };
+                with_path(&format!("{scheme}://{}:{port}", host(jaeger)))
             }
             ("", base, _) => with_path(base),
             (whole, ..) => whole.to_owned(),
         };
-        Some((url, self.otel_exporter_otlp_protocol))
+        Some(url)
     }
 
     pub(crate) fn sampler(&self) -> Sampler {
@@ -90,7 +129,8 @@ impl TraceArgs {
         if self.otel_traces_sampler.is_parent_based { Sampler::ParentBased(Box::new(root)) } else { root }
     }
 
-    pub(crate) const fn queue_size(&self) -> usize {
+    /// How many spans may wait.
+    pub(crate) const fn capacity(&self) -> usize {
         self.otel_bsp_max_queue_size
     }
 
@@ -98,6 +138,18 @@ impl TraceArgs {
     pub fn service_version<'v>(&'v self, own: &'v str) -> &'v str {
         if self.service_version.is_empty() { own } else { &self.service_version }
     }
+}
+
+/// Where spans are sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    /// With the path that goes with the protocol.
+    pub url: String,
+    pub protocol: Protocol,
+    pub headers: HeaderMap,
+    /// For one attempt.
+    pub timeout: Duration,
+    pub is_compressed: bool,
 }
 
 /// The host of `http://jaeger:14268/api/traces`, `jaeger:6831` or `jaeger`.
@@ -112,28 +164,75 @@ fn host(jaeger_endpoint: &str) -> &str {
 }
 
 /// An empty variable counts as not set, here and below (OpenTelemetry specification, environment variables).
-fn url(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://").unwrap_or_default();
-    let host = rest.split(['/', ':']).next().unwrap_or_default();
-    let is_url = matches!(scheme, "http" | "https") && !host.is_empty() && !text.contains([' ', '?', '#']);
-    (text.is_empty() || is_url).then(|| text.to_owned())
+fn url(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let Ok(uri) = text.parse::<Uri>() else { return Err("is not an http(s) URL") };
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if authority.contains('@') {
+        return Err("holds a name or password; give the collector OTEL_EXPORTER_OTLP_HEADERS instead");
+    }
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let is_usable = matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri.host().is_some_and(|host| !host.is_empty())
+        && has_port == uri.port_u16().is_some()
+        && uri.query().is_none();
+    if is_usable { Ok(text.to_owned()) } else { Err("is not an http(s) URL") }
 }
 
-fn otlp_endpoint(text: &str) -> Result<String, &'static str> {
-    url(text).ok_or("is not an http(s) URL; example: OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318")
+fn otlp_endpoint(text: &str) -> Result<String, String> {
+    url(text).map_err(|fault| format!("{fault}; example: OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318"))
 }
 
-fn traces_endpoint(text: &str) -> Result<String, &'static str> {
-    url(text).ok_or(
-        "is not an http(s) URL; example: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://collector:4318/v1/traces",
-    )
+fn traces_endpoint(text: &str) -> Result<String, String> {
+    let example = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://collector:4318/v1/traces";
+    url(text).map_err(|fault| format!("{fault}; example: {example}"))
 }
 
-fn jaeger_endpoint(text: &str) -> Result<String, &'static str> {
-    let is_usable = text.is_empty() || !(host(text).is_empty() || text.contains(char::is_whitespace));
-    is_usable
-        .then(|| text.to_owned())
-        .ok_or("has no host; example: JAEGER_ENDPOINT=http://jaeger:14268/api/traces")
+fn jaeger_endpoint(text: &str) -> Result<String, String> {
+    let of_host = if text.is_empty() { Ok(String::new()) } else { url(&format!("http://{}", host(text))) };
+    let example = "JAEGER_ENDPOINT=http://jaeger:14268/api/traces";
+    of_host.map(|_| text.to_owned()).map_err(|_| format!("has no host; example: {example}"))
+}
+
+/// `name=value,name=value`; values are percent-encoded, as in W3C Baggage.
+fn headers(text: &str) -> Result<HeaderMap, &'static str> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(&value).ok()?))
+    };
+    let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
+    pairs
+        .map(pair)
+        .collect::<Option<_>>()
+        .ok_or("is not a list of headers; example: OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN")
+}
+
+fn milliseconds(text: &str, usual: u64, least: u64) -> Option<Duration> {
+    const MOST: u64 = 600_000;
+    let number = if text.is_empty() { Some(usual) } else { text.parse().ok() };
+    number.filter(|number| (least..=MOST).contains(number)).map(Duration::from_millis)
+}
+
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    milliseconds(text, 10_000, 1)
+        .ok_or("is not a number of milliseconds from 1 to 600000; example: OTEL_EXPORTER_OTLP_TIMEOUT=10000")
+}
+
+fn delay(text: &str) -> Result<Duration, &'static str> {
+    // With no delay at all the SDK never rests.
+    milliseconds(text, 5_000, 10)
+        .ok_or("is not a number of milliseconds from 10 to 600000; example: OTEL_BSP_SCHEDULE_DELAY=5000")
+}
+
+fn compression(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "" | "none" => Ok(false),
+        "gzip" => Ok(true),
+        _ => Err("is neither gzip nor none; example: OTEL_EXPORTER_OTLP_COMPRESSION=gzip"),
+    }
 }
 
 fn otlp_protocol(text: &str) -> Result<Protocol, &'static str> {
@@ -164,11 +263,18 @@ fn ratio(text: &str) -> Result<f64, &'static str> {
         .ok_or("is not a number from 0 to 1; example: OTEL_TRACES_SAMPLER_ARG=0.01")
 }
 
+fn spans(text: &str, usual: usize) -> Option<usize> {
+    const MOST: usize = 65_536;
+    let size = if text.is_empty() { Some(usual) } else { text.parse().ok() };
+    size.filter(|size| (1..=MOST).contains(size))
+}
+
 fn queue_size(text: &str) -> Result<usize, &'static str> {
-    let size = if text.is_empty() { Ok(2048) } else { text.parse() };
-    size.ok()
-        .filter(|size| (1..=1_000_000).contains(size))
-        .ok_or("is not a number from 1 to 1000000; example: OTEL_BSP_MAX_QUEUE_SIZE=2048")
+    spans(text, 2048).ok_or("is not a number from 1 to 65536; example: OTEL_BSP_MAX_QUEUE_SIZE=2048")
+}
+
+fn batch_size(text: &str) -> Result<usize, &'static str> {
+    spans(text, 512).ok_or("is not a number from 1 to 65536; example: OTEL_BSP_MAX_EXPORT_BATCH_SIZE=512")
 }
 
 fn exporter(text: &str) -> Result<bool, &'static str> {
@@ -200,7 +306,8 @@ mod tests {
 
     fn endpoint(arguments: &[&str]) -> Option<(String, Protocol)> {
         let arguments = ["program"].iter().chain(arguments);
-        Arguments::try_parse_from(arguments).unwrap().traces.endpoint()
+        let destination = Arguments::try_parse_from(arguments).unwrap().traces.destination()?;
+        Some((destination.url, destination.protocol))
     }
 
     #[test]
@@ -224,6 +331,8 @@ mod tests {
             let (url, _) = endpoint(&["--jaeger-endpoint", old]).unwrap();
             assert_eq!(url, "http://jaeger:4318/v1/traces", "{old}");
         }
+        let secure = endpoint(&["--jaeger-endpoint=https://jaeger"]);
+        assert_eq!(secure, Some(("https://jaeger:4318/v1/traces".to_owned(), Protocol::HttpBinary)));
         let grpc = endpoint(&["--jaeger-endpoint=http://[::1]:14268", "--otel-exporter-otlp-protocol=grpc"]);
         assert_eq!(grpc, Some(("http://[::1]:4317".to_owned(), Protocol::Grpc)));
     }
@@ -233,6 +342,15 @@ mod tests {
         for wrong in [
             "--otel-exporter-otlp-endpoint=jaeger:4318",
             "--otel-exporter-otlp-endpoint=ftp://jaeger",
+            "--otel-exporter-otlp-endpoint=http://jaeger:port",
+            "--otel-exporter-otlp-endpoint=http://jaeger:99999",
+            "--otel-exporter-otlp-endpoint=http://me:secret@jaeger:4318",
+            "--otel-exporter-otlp-headers=nonsense",
+            "--otel-exporter-otlp-timeout=soon",
+            "--otel-exporter-otlp-compression=lz4",
+            "--otel-bsp-schedule-delay=0",
+            "--otel-bsp-max-queue-size=1000000",
+            "--jaeger-endpoint=ho\"st",
             "--jaeger-endpoint=http://",
             "--otel-exporter-otlp-protocol=http/json",
             "--otel-traces-sampler=often",

@@ -73,12 +73,17 @@ impl Root {
         self.ids.span_id()
     }
 
-    /// Ends the span now, although others may still be inside it: the program exits with that code.
+    /// The program exits with that code.
     pub fn finish(self, exit_code: u8, failure: Option<String>) {
         set(&self.span, "process.exit.code", i64::from(exit_code));
         if let Some(failure) = failure {
             fail(&self.span, exit_code.to_string(), failure);
         }
+        self.end();
+    }
+
+    /// Ends the span now, although others may still be inside it.
+    pub fn end(&self) {
         self.span.context().span().end();
     }
 }
@@ -98,6 +103,12 @@ pub fn joint<'s>(
     Some(root)
 }
 
+/// As much of a text from outside as may stand in a span: the queue is bounded in spans, so each has to be.
+pub fn cut(text: &str) -> &str {
+    const MOST_BYTES: usize = 256;
+    &text[..text.floor_char_boundary(MOST_BYTES)]
+}
+
 /// Notes something about the span. Nobody's secrets, and nobody's name: `docs/telemetry.md` lists what may stand here.
 pub fn set(span: &Span, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
     if !span.is_none() {
@@ -110,9 +121,9 @@ pub fn rename(span: &Span, name: String) {
     span.context().span().update_name(name);
 }
 
-/// Notes something that there may be several of.
+/// Notes something that came from outside, and that there may be several of.
 pub fn set_list(span: &Span, name: &'static str, values: &[&str]) {
-    let values = values.iter().map(|value| StringValue::from((*value).to_owned())).collect();
+    let values = values.iter().map(|value| StringValue::from(cut(value).to_owned())).collect();
     set(span, name, Value::Array(Array::String(values)));
 }
 

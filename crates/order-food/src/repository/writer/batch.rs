@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use database::{Connection, DatabaseUrl, Engine, Session, on_engine};
 use sqlx::Connection as _;
+use telemetry::traces;
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
 use uuid::Uuid;
 
+use super::super::client::Place;
 use super::super::{NewOrder, OrderPlacement, StoredAnswer};
 use super::{postgres, sqlite};
 
@@ -18,6 +19,7 @@ pub(super) type Outcomes = Vec<Option<OrderPlacement>>;
 /// The writer's own connection, made when needed.
 pub(super) struct Store {
     url: DatabaseUrl,
+    place: Place,
     connection: Option<Connection>,
     used_at: Instant,
     /// PostgreSQL's process behind the present connection.
@@ -31,7 +33,14 @@ impl Store {
     const STATEMENT_DEADLINE: Duration = Duration::from_millis(1500);
 
     pub(super) fn new(url: DatabaseUrl) -> Self {
-        Self { url, connection: None, used_at: Instant::now(), backend: None, lost: None }
+        Self {
+            place: Place::of(&url),
+            url,
+            connection: None,
+            used_at: Instant::now(),
+            backend: None,
+            lost: None,
+        }
     }
 
     pub(super) const fn is_connected(&self) -> bool {
@@ -71,23 +80,19 @@ impl Store {
             return Err(sqlx::Error::PoolTimedOut);
         }
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolTimedOut) };
-        let span = telemetry::span!(
-            "INSERT orders",
-            otel.kind = "client",
-            db.system.name = self.url.engine(),
-            db.namespace = self.url.name(),
-            db.operation.name = "INSERT",
-            db.collection.name = "orders",
-            db.operation.batch.size = orders.len(),
-        );
+        let span = self.place.span("INSERT", "orders", None);
+        traces::set(&span, "db.operation.batch.size", i64::try_from(orders.len()).unwrap_or(i64::MAX));
         let storing = async {
             match connection {
                 Engine::Postgres(connection) => postgres::store(connection, orders).await,
                 Engine::Sqlite(connection) => sqlite::store(connection, orders).await,
             }
         };
-        let stored = timeout(Self::STATEMENT_DEADLINE, storing.instrument(span)).await;
+        let stored = timeout(Self::STATEMENT_DEADLINE, storing).await;
         let outcome = stored.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        if outcome.is_err() {
+            traces::fail(&span, "not_stored", "");
+        }
         self.used_at = Instant::now();
         let is_lost =
             |error: &sqlx::Error| !database::is_certainly_not_done(error) || database::is_unavailable(error);

@@ -259,28 +259,32 @@ impl Writer {
             let batch = traces::joint(part.iter().map(|job| &job.span), || {
                 telemetry::root_span!("order.write", order.batch.size = orders.len())
             });
-            let span = batch.map_or_else(Span::none, |batch| batch.span);
+            let span = batch.as_ref().map_or_else(Span::none, |batch| batch.span.clone());
             let stored = self.store.store(&orders).instrument(span.clone()).await;
             self.metrics.note_batch(orders.len(), started.elapsed(), stored.is_ok());
-            let failure = match stored {
-                Ok(outcomes) => {
-                    Self::answer(part, outcomes, &mut parts);
-                    continue;
+            match stored {
+                Ok(outcomes) => Self::answer(part, outcomes, &mut parts, &self.metrics),
+                Err(failure) => {
+                    traces::fail(&span, "not_stored", "");
+                    self.recover(part, failure, &mut parts).instrument(span).await;
                 }
-                Err(failure) => failure,
-            };
-            traces::fail(&span, "not_stored", "");
-            self.recover(part, failure, &mut parts).instrument(span).await;
+            }
+            if let Some(batch) = batch {
+                batch.end();
+            }
         }
     }
 
     /// Tells everyone at once: a server thread that is woken by the first answer finds the others there already, and
     /// need not be woken for each. What else an answered order holds is given back after that.
-    fn answer(part: Vec<Job>, outcomes: Outcomes, parts: &mut Vec<Vec<Job>>) {
+    fn answer(part: Vec<Job>, outcomes: Outcomes, parts: &mut Vec<Vec<Job>>, metrics: &WriterMetrics) {
         let mut answered = Vec::with_capacity(part.len());
         for (job, outcome) in part.into_iter().zip(outcomes) {
             match outcome {
-                Some(placement) => answered.push(job.answer(Ok(placement))),
+                Some(placement) => {
+                    metrics.note_outcome(&job.order, &placement);
+                    answered.push(job.answer(Ok(placement)));
+                }
                 // Its key vanished between two looks at it: pruned, or the order that held it was undone; or a use that
                 // it lacked was given back.
                 None if Instant::now() < job.deadline => parts.push(vec![job]),
@@ -348,6 +352,7 @@ impl Writer {
                     let (there, missing): (Vec<_>, Vec<_>) =
                         part.into_iter().partition(|job| stored.contains(&job.order.order.id.uuid()));
                     for job in there {
+                        self.metrics.note_outcome(&job.order, &OrderPlacement::Stored);
                         job.answer(Ok(OrderPlacement::Stored));
                     }
                     if !missing.is_empty() {

@@ -1,12 +1,12 @@
 //! `docs/telemetry.md` says what is there: every span, attribute, metric and field of the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use order_food::metrics::definitions::METRICS;
 use serde_json::Value;
 use telemetry::metrics::Kind;
-use test_database::{Collector, Manner, TestDatabase, TestEngine, handbook};
+use test_database::{Collector, KeyValue, Manner, TestDatabase, TestEngine, handbook};
 
 use super::Api;
 use crate::harness::{ADMIN_KEY, KEY, cart, cart_with_code, hold_orders, load_sample_data};
@@ -87,20 +87,35 @@ async fn spans_and_log_fields_are_those_of_a_run() {
         }
     };
     let (mut names, mut attributes, mut events, mut resource) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        (BTreeSet::new(), BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    let mut note = |attribute: &KeyValue, on: &str| {
+        attributes.entry(attribute.key.clone()).or_insert_with(BTreeSet::new).insert(on.to_owned());
+    };
     for span in &spans {
         let own: BTreeSet<_> = span.span.attributes.iter().map(|attribute| attribute.key.clone()).collect();
-        names.insert(kind_of(&span.span.name, &own));
-        attributes.extend(own);
-        events.extend(span.events().into_iter().map(str::to_owned));
+        let kind = kind_of(&span.span.name, &own);
+        let on = match kind.as_str() {
+            "{method} {route}" => "request",
+            "{operation} {table}" => "statement",
+            name => name,
+        };
+        span.span.attributes.iter().for_each(|attribute| note(attribute, on));
         for event in &span.span.events {
-            attributes.extend(event.attributes.iter().map(|attribute| attribute.key.clone()));
+            event.attributes.iter().for_each(|attribute| note(attribute, &event.name));
         }
+        events.extend(span.events().into_iter().map(str::to_owned));
+        names.insert(kind);
         resource.extend(span.resource.keys().cloned());
     }
     assert_eq!(names, column("### Spans of order-food", 0));
     assert_eq!(events, column("### Events", 0));
-    assert_eq!(attributes, column("### Attributes of order-food", 0));
+    // What may stand on any of them stands on those that failed.
+    attributes.insert("error.type".to_owned(), BTreeSet::from(["all".to_owned()]));
+    let documented: BTreeMap<_, BTreeSet<_>> = handbook::table(FILE, "### Attributes of order-food")
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].split(", ").map(str::to_owned).collect()))
+        .collect();
+    assert_eq!(attributes, documented);
     assert_eq!(resource, column("### Who sends", 0));
 
     let (mut of_requests, mut of_all) = (BTreeSet::new(), BTreeSet::new());
@@ -110,7 +125,9 @@ async fn spans_and_log_fields_are_those_of_a_run() {
         if line["target"] == "access" {
             of_requests.extend(fields);
         } else {
-            assert!(line["message"].is_string(), "{line}");
+            for always in ["timestamp", "level", "message", "target"] {
+                assert!(line[always].is_string(), "{line}");
+            }
             of_all.extend(fields);
         }
     }

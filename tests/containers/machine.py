@@ -83,7 +83,8 @@ class Podman:
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         }
         (folder / "networks").mkdir()
-        self.network = "shop"
+        # The name servers of all networks on the machine share a folder.
+        self.network = f"order-food-{uuid.uuid4().hex[:8]}"
         self("network", "create", self.network)
         [subnet] = json.loads(self("network", "inspect", self.network))[0]["subnets"]
         self.gateway = subnet["gateway"]

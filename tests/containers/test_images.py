@@ -123,6 +123,7 @@ def test_runs_without_any_setting(podman: Podman, images: dict) -> None:
     server = podman("run", "--detach", "--network", podman.network, "--name", "trying-out", f"order-food:{VERSION}")
     client = ["run", "--rm", "--network", podman.network, "--read-only", "--cap-drop", "all", f"order-food:{VERSION}", "healthcheck"]
     named = [*client, "--url", "http://trying-out:8080/readyz"]
+    answers: list = []
     wait_until(lambda: podman.run(*named).returncode == 0, 10, "healthy as seen from another container")
     podman("exec", server, "/order-food", "healthcheck")
     assert podman.run(*client).returncode == 1, "nobody listens in the client's own container"

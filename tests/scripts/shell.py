@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,6 +31,7 @@ class Shell:
         self._calls.touch()
         for name in REAL:
             (self.tools / name).symlink_to(shutil.which(name))
+        (self.tools / "python3").symlink_to(sys.executable)
 
     def stand_in(self, name: str, body: str = "exit 0") -> None:
         """A tool that is recorded, and then does this."""

@@ -174,7 +174,8 @@ def test_every_script_explains_itself(shell: Shell, script: str) -> None:
     for option in ("--help", "-h"):
         done = shell.run(f"scripts/{script}", option)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(("Usage: scripts/", "Usage: ./scripts/"))
+        assert "usage:" in done.stdout.lower()
+        assert not shell.calls("docker", "helm", "kubectl", "cargo")
 
 
 @pytest.mark.parametrize("script", ["build-images.sh", "build-programs.sh", "cleanup.sh", "deploy.sh", "test-api.sh"])

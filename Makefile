@@ -49,7 +49,7 @@ logs-postgresql: ## logs of the chart's own PostgreSQL
 	$(kubectl) logs --selector $(release),app.kubernetes.io/component=postgresql --tail 100 --prefix
 
 port-forward: ## serve the API on http://localhost:8080
-	$(kubectl) port-forward $$($(kubectl) get service $(api) --output name) 8080:80
+	$(kubectl) port-forward $$($(kubectl) get service $(api) --output name) 8080:http
 
 restart-order-food: ## replace the pods of the API, one by one
 	$(kubectl) rollout restart deployment $(api)

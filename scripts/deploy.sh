@@ -89,7 +89,7 @@ service=$(kubectl --namespace "$namespace" get service --output name \
 cat <<TEXT
 
 order-food runs in the namespace $namespace of $context. Reach it with
-  kubectl --namespace $namespace port-forward $service 8080:80
+  kubectl --namespace $namespace port-forward $service 8080:http
 and then
   http://localhost:8080/api/product   the menu
   http://localhost:8080/readyz        whether it is ready, and what is missing

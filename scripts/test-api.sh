@@ -52,7 +52,7 @@ if [ -z "$url" ]; then
   selector="app.kubernetes.io/instance=$release,app.kubernetes.io/component=api"
   service=$(kubectl --namespace "$namespace" get service --output name --selector "$selector")
   [ -n "$service" ] || fail "namespace $namespace has no release $release: install it with scripts/deploy.sh"
-  kubectl --namespace "$namespace" port-forward "$service" :80 >"$folder/forward" 2>&1 &
+  kubectl --namespace "$namespace" port-forward "$service" :http >"$folder/forward" 2>&1 &
   forward=$!
   deadline=$((SECONDS + 30))
   until port=$(sed -n 's/^Forwarding from 127\.0\.0\.1:\([0-9]*\) .*/\1/p' "$folder/forward") && [ -n "$port" ]; do

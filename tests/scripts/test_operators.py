@@ -88,7 +88,7 @@ def test_deploys_into_kind(cluster: Shell) -> None:
     steps = [call[0] for call in cluster.calls("docker", "kind", "helm")]
     assert steps.index("kind") > steps.index("docker") and steps[-1] == "helm"
     assert "test-api.sh: all works" in done.stdout
-    assert "kubectl --namespace default port-forward service/order-food 8080:80" in done.stdout
+    assert "kubectl --namespace default port-forward service/order-food 8080:http" in done.stdout
 
 
 def test_replaces_pods_only_where_an_image_changed(cluster: Shell) -> None:

@@ -40,13 +40,11 @@ phase() {
   echo "==> $name: $((SECONDS - start)) s"
 }
 
-target=${CARGO_TARGET_DIR:-target}
-case $target in /*) ;; *) target=$PWD/$target ;; esac
-
 phase "build, dev" cargo build --workspace --all-targets --locked
-phase "build, release" cargo build --workspace --release --locked
-# What starts real processes starts those that users run.
-export ORDER_FOOD_PROGRAMS=$target/release
+phase "build, release" scripts/build-programs.sh
+# What starts real processes starts those that users run, static as in the images.
+ORDER_FOOD_PROGRAMS=$(scripts/build-programs.sh)
+export ORDER_FOOD_PROGRAMS
 # A test that hangs is a failure, not a wait.
 phase "tests" scripts/with-postgres.sh --no-fsync timeout 1200 cargo test --workspace --locked
 phase "tests, ISA-L" timeout 600 cargo test --package coupon-corpus --features isal --locked

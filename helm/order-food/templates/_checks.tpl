@@ -1,0 +1,71 @@
+{{/* What would only fail on the cluster, or much later. Each message says what to set. */}}
+{{- define "order-food.checks" -}}
+{{- $values := .Values -}}
+{{- if not (or $values.postgresql.enabled $values.database.existingSecret) }}
+{{- fail "order-food: no database. Set database.existingSecret to a Secret with the keys DATABASE_URL and API_KEY_PEPPER, or postgresql.enabled=true for trying out" }}
+{{- end }}
+
+{{- $replicas := $values.replicaCount | int }}
+{{- if $values.autoscaling.enabled }}
+{{- $replicas = $values.autoscaling.maxReplicas | int }}
+{{- if lt $replicas ($values.autoscaling.minReplicas | int) }}
+{{- fail (printf "order-food: autoscaling.maxReplicas is %d, below autoscaling.minReplicas. Raise it to at least %d" $replicas ($values.autoscaling.minReplicas | int)) }}
+{{- end }}
+{{- if not (or $values.autoscaling.targetCPUUtilizationPercentage $values.autoscaling.targetRequestsPerSecond) }}
+{{- fail "order-food: autoscaling has nothing to aim at. Set autoscaling.targetCPUUtilizationPercentage or autoscaling.targetRequestsPerSecond" }}
+{{- end }}
+{{- end }}
+
+{{- /* A pod has its pool and two connections for writing; a periodic and a manual load have one each. */}}
+{{- $needed := add (mul (add $replicas $values.updateStrategy.maxSurge) (add $values.database.poolSize 2)) 2 }}
+{{- $allowed := sub $values.database.maxConnections $values.database.reservedConnections }}
+{{- if gt $needed $allowed }}
+{{- fail (printf "order-food: %d pods and the loads may open %d connections, %d are allowed. Lower database.poolSize or the number of pods, or raise database.maxConnections together with the database's max_connections" (add $replicas $values.updateStrategy.maxSurge) $needed $allowed) }}
+{{- end }}
+
+{{- $shutdown := $values.shutdown }}
+{{- $stopping := add $shutdown.preStopSleepSeconds $shutdown.delaySeconds $shutdown.timeoutSeconds 5 }}
+{{- if lt ($shutdown.gracePeriodSeconds | int64) $stopping }}
+{{- fail (printf "order-food: a pod may need %d s to stop, shutdown.gracePeriodSeconds is %d. Raise it, or lower shutdown.preStopSleepSeconds, delaySeconds or timeoutSeconds" $stopping ($shutdown.gracePeriodSeconds | int64)) }}
+{{- end }}
+
+{{- if gt (len (list $values.data.files $values.data.existingConfigMap $values.data.existingClaim | compact)) 1 }}
+{{- fail "order-food: data comes from one place. Set one of data.files, data.existingConfigMap and data.existingClaim" }}
+{{- end }}
+
+{{- /* The API server refuses a name that occurs twice in one list. */}}
+{{- $names := list "DATABASE_URL_FILE" "API_KEY_PEPPER_FILE" "DATA_DIR" "POD_NAME" "POD_UID" "NODE_NAME" "OTEL_RESOURCE_ATTRIBUTES" }}
+{{- range $values.extraEnvVars }}
+{{- if has .name $names }}
+{{- fail (printf "order-food: extraEnvVars sets %s, which is set already. Remove it there and use the chart's own value for it" .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $volumes := list "tmp" "database" "pepper" "data" }}
+{{- range $values.extraVolumes }}
+{{- if has .name $volumes }}
+{{- fail (printf "order-food: extraVolumes has %s, which there is already. Give it another name" .name) }}
+{{- end }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- $paths := list "/tmp" "/data" "/secrets/database" "/secrets/pepper" }}
+{{- range $values.extraVolumeMounts }}
+{{- if not (has .name $volumes) }}
+{{- fail (printf "order-food: extraVolumeMounts mounts %s, which is no volume. Add it to extraVolumes" .name) }}
+{{- end }}
+{{- if has .mountPath $paths }}
+{{- fail (printf "order-food: extraVolumeMounts uses %s, where something is mounted already. Choose another path" .mountPath) }}
+{{- end }}
+{{- $paths = append $paths .mountPath }}
+{{- end }}
+
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) }}
+{{- fail "order-food: an HTTPRoute needs a Gateway. Set httpRoute.parentRefs, e.g. [{name: public, namespace: gateways}]" }}
+{{- end }}
+{{- if and $values.nodeAffinityPreset.type (not (and $values.nodeAffinityPreset.key $values.nodeAffinityPreset.values)) }}
+{{- fail "order-food: nodeAffinityPreset.type needs a label. Set nodeAffinityPreset.key and nodeAffinityPreset.values" }}
+{{- end }}
+{{- if and $values.metrics.serviceMonitor.enabled (not $values.metrics.enabled) }}
+{{- fail "order-food: a ServiceMonitor collects /metrics, which is off. Set metrics.enabled=true" }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,149 @@
+"""Who reaches what: Service, Ingress, HTTPRoute, NetworkPolicies, metrics."""
+
+import pytest
+
+from chart import render
+
+PUBLIC = {"/": "Exact", "/api": "Prefix", "/docs": "Prefix", "/openapi.json": "Exact", "/openapi.yaml": "Exact"}
+
+
+def test_service():
+    spec = render().one("Service", "order-food")["spec"]
+    assert spec["type"] == "ClusterIP"
+    assert spec["ports"] == [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    changed = render(service__type="NodePort", service__port=8080).one("Service", "order-food")["spec"]
+    assert (changed["type"], changed["ports"][0]["port"]) == ("NodePort", 8080)
+
+
+def test_ingress_publishes_the_public_paths_only():
+    manifests = render(ingress={"enabled": True, "className": "nginx", "hosts": ["a.example", "*.b.example"], "tlsSecret": "tls", "annotations": {"x": "y"}})
+    ingress = manifests.one("Ingress")
+    assert ingress["metadata"]["annotations"] == {"x": "y"}
+    spec = ingress["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert spec["tls"] == [{"secretName": "tls", "hosts": ["a.example", "*.b.example"]}]
+    assert [rule["host"] for rule in spec["rules"]] == ["a.example", "*.b.example"]
+    for rule in spec["rules"]:
+        assert {path["path"]: path["pathType"] for path in rule["http"]["paths"]} == PUBLIC
+        assert all(path["backend"] == {"service": {"name": "order-food", "port": {"name": "http"}}} for path in rule["http"]["paths"])
+
+
+def test_ingress_for_every_host():
+    spec = render(ingress__enabled=True, ingress__tlsSecret="tls").one("Ingress")["spec"]
+    assert len(spec["rules"]) == 1
+    assert "host" not in spec["rules"][0]
+    assert spec["tls"] == [{"secretName": "tls"}]
+    assert "ingressClassName" not in spec
+    assert "tls" not in render(ingress__enabled=True).one("Ingress")["spec"]
+    assert not render().has("Ingress")
+
+
+def test_route_publishes_the_same():
+    parents = [{"name": "public", "namespace": "gateways", "sectionName": "https", "port": 443}]
+    manifests = render(httpRoute={"enabled": True, "parentRefs": parents, "hostnames": ["a.example"], "annotations": {"x": "y"}}, service__port=81)
+    route = manifests.one("HTTPRoute")
+    assert route["metadata"]["annotations"] == {"x": "y"}
+    [rule] = route["spec"].pop("rules")
+    assert route["spec"] == {"parentRefs": parents, "hostnames": ["a.example"]}
+    types = {"Exact": "Exact", "Prefix": "PathPrefix"}
+    assert {m["path"]["value"]: m["path"]["type"] for m in rule["matches"]} == {path: types[kind] for path, kind in PUBLIC.items()}
+    assert rule["backendRefs"] == [{"name": "order-food", "port": 81}]
+    assert "hostnames" not in render(httpRoute={"enabled": True, "parentRefs": parents}).one("HTTPRoute")["spec"]
+    assert not render().has("HTTPRoute")
+
+
+def test_service_monitor():
+    monitor = render(metrics__serviceMonitor={"enabled": True, "interval": "15s", "scrapeTimeout": "5s", "labels": {"release": "prometheus"}}).one("ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    service = render().one("Service", "order-food")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert not monitor["spec"]["selector"]["matchLabels"].items() <= render().one("Service", "order-food-postgresql")["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "5s"}]
+    assert not render().has("ServiceMonitor")
+
+
+def policies(**values):
+    values = {"networkPolicy__enabled": True, **values}
+    return {o["metadata"]["name"].removeprefix("order-food"): o["spec"] for o in render(**values).all("NetworkPolicy")}
+
+
+def labels(name, component):
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "order-food", "app.kubernetes.io/component": component}
+
+
+def pods(name, component):
+    return {"podSelector": {"matchLabels": labels(name, component)}}
+
+
+def namespace(name):
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+POSTGRESQL = {"to": [pods("postgresql", "postgresql")], "ports": [{"port": 5432, "protocol": "TCP"}]}
+
+
+def test_no_policies_unless_asked_for():
+    assert not render().has("NetworkPolicy")
+
+
+def test_every_pod_has_a_policy_for_both_directions():
+    manifests = render(networkPolicy__enabled=True, job__enabled=True)
+    selectors = [o["spec"]["podSelector"]["matchLabels"] for o in manifests.all("NetworkPolicy")]
+    for name, pod in manifests.pods():
+        matching = [s for s in selectors if s.items() <= pod["metadata"]["labels"].items()]
+        assert len(matching) == 1, name
+    assert all(o["spec"]["policyTypes"] == ["Ingress", "Egress"] for o in manifests.all("NetworkPolicy"))
+
+
+def test_policy_of_the_api():
+    spec = policies()[""]
+    assert spec["podSelector"]["matchLabels"] == labels("order-food", "api")
+    http = [{"port": "http", "protocol": "TCP"}]
+    assert spec["ingress"] == [{"from": [namespace("ingress-nginx"), namespace("monitoring"), pods("order-food", "test")], "ports": http}]
+    assert spec["egress"] == [DNS, POSTGRESQL]
+    unmetered = policies(metrics__enabled=False)[""]
+    assert unmetered["ingress"][0]["from"] == [namespace("ingress-nginx"), pods("order-food", "test")]
+
+
+def test_policy_of_the_loads():
+    spec = policies()["-load"]
+    assert spec["podSelector"]["matchLabels"] == labels("database-load", "load")
+    assert "ingress" not in spec
+    assert spec["egress"] == [DNS, POSTGRESQL]
+
+
+def test_policy_of_the_test():
+    spec = policies()["-test"]
+    assert spec["podSelector"]["matchLabels"] == labels("order-food", "test")
+    assert "ingress" not in spec
+    assert spec["egress"] == [DNS, {"to": [pods("order-food", "api")], "ports": [{"port": "http", "protocol": "TCP"}]}]
+
+
+def test_policy_of_the_server():
+    spec = policies()["-postgresql"]
+    assert spec["podSelector"]["matchLabels"] == labels("postgresql", "postgresql")
+    assert spec["ingress"] == [{"from": [pods("order-food", "api"), pods("database-load", "load")], "ports": [{"port": "postgresql", "protocol": "TCP"}]}]
+    assert "egress" not in spec
+
+
+@pytest.mark.parametrize("name", ["", "-load"])
+def test_policies_with_a_database_and_a_collector_elsewhere(name):
+    external = {"postgresql__enabled": False, "database__existingSecret": "external", "networkPolicy__databasePort": 6432}
+    assert policies(**external).keys() == {"", "-load", "-test"}
+    port = [{"port": 6432, "protocol": "TCP"}]
+    assert policies(**external)[name]["egress"] == [DNS, {"ports": port}]
+    limited = policies(**external, networkPolicy__databaseCidrs=["10.0.0.0/8", "fd00::/8"])[name]["egress"]
+    assert limited == [DNS, {"ports": port, "to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}, {"ipBlock": {"cidr": "fd00::/8"}}]}]
+    traced = policies(telemetry__otlpEndpoint="http://x:4318")[name]["egress"]
+    assert traced == [DNS, POSTGRESQL, {"to": [namespace("monitoring")], "ports": [{"port": 4318, "protocol": "TCP"}]}]
+    elsewhere = policies(telemetry__otlpEndpoint="http://x:1", networkPolicy__otlpPort=1, networkPolicy__otlpNamespaceLabels={"a": "b"})[name]["egress"][-1]
+    assert elsewhere["ports"] == [{"port": 1, "protocol": "TCP"}]
+    assert elsewhere["to"][0]["namespaceSelector"]["matchLabels"]["a"] == "b"
+
+
+def test_policies_follow_the_namespaces():
+    spec = policies(networkPolicy__ingressNamespaceLabels={"a": "b"}, networkPolicy__prometheusNamespaceLabels={"c": "d"})[""]
+    selectors = [peer["namespaceSelector"]["matchLabels"] for peer in spec["ingress"][0]["from"] if "namespaceSelector" in peer]
+    assert selectors[0]["a"] == "b"
+    assert selectors[1]["c"] == "d"

@@ -67,6 +67,8 @@ exec 9>&-
 echo "==> chart, tools: $((SECONDS - start)) s"
 python=$ORDER_FOOD_CHART_TOOLS/venv/bin/python
 export PYTHONDONTWRITEBYTECODE=1
+# Generated values are the same in every run.
+export PYTHONHASHSEED=0 HYPOTHESIS_STORAGE_DIRECTORY=$ORDER_FOOD_CHART_TOOLS/hypothesis
 
 case "${1:-}" in
   --docs) exec "$python" docs.py ;;

@@ -4,11 +4,12 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench.sh orders|menu|latency|growth|start|micro|coupons
+Usage: scripts/bench.sh orders|menu|latency|telemetry|growth|start|micro|coupons
 
   orders   durable orders on PostgreSQL and SQLite, against pgbench and against one transaction per order
   menu     the menu, against a bare actix-web handler with the same bytes
   latency  orders at 10, 50 and 90 % of capacity, sent when due (open loop); a lone order, against a lone pgbench
+  telemetry  the menu and orders with metrics, and with none, 1 % and all of their traces kept
   growth   orders, and pages of them, with 0, 1 M and 10 M orders stored
   start    start to ready, idle memory, a migration with nothing to do
   micro    pricing, key check, coupon lookup, in memory (criterion)
@@ -22,7 +23,7 @@ TEXT
 }
 
 case "${1:-}" in
-  orders | menu | latency | growth | start | micro | coupons) what=$1 ;;
+  orders | menu | latency | telemetry | growth | start | micro | coupons) what=$1 ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac

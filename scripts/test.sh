@@ -7,7 +7,7 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 Usage: ./scripts/test.sh
 
 Builds everything, starts a private PostgreSQL (scripts/with-postgres.sh, which installs it from the system's packages
-where it is missing, as are nginx, curl and ISA-L), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
+where it is missing, as are nginx, curl, Prometheus and ISA-L), runs every test on it and on SQLite, and stops it. Prints the seconds that each phase took.
 
 Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
 TEXT
@@ -29,6 +29,8 @@ install() {
 command -v curl >/dev/null || install curl
 # The faster gzip decoder, which a feature links.
 [ -e /usr/include/isa-l.h ] || install libisal-dev
+# promtool, which checks what /metrics says.
+command -v promtool >/dev/null || install prometheus
 
 phase() {
   local name=$1 start=$SECONDS

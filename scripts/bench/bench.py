@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 from common import (CONNECTIONS, ROUNDS, SECONDS, free_port, load, pgbench, program, resident_mib, rounds, shop, start,
-                    start_api, stop_all, table, with_cpu, write_wal_segments)
+                    start_api, stop_all, table, traced, with_cpu, write_wal_segments)
 from growth import growth
 from latency import latency
 
@@ -49,10 +49,36 @@ def menu(folder):
     }), "bare handler", "requests")
 
 
+def telemetry(folder):
+    """The same server with more and more to say; each on a database of its own."""
+    settings = {
+        "nothing but the log": {"ENABLE_METRICS": "false"},
+        "metrics": {},
+        "metrics, every trace sampled out": traced(0),
+        "metrics, 1 % of traces": traced(0.01),
+        "metrics, every trace": traced(1),
+    }
+    apis = {}
+    for number, (name, values) in enumerate(settings.items()):
+        urls = shop(folder, f"telemetry{number}")
+        apis[name] = start_api(urls["SQLite"], f"{folder}/{number}.log", values)
+    for path, kind, unit in (("/api/product", "get", "requests"), ("/api/order", "plain", "orders")):
+        print(f"\n`{path}`:\n")
+        table(rounds({
+            name: with_cpu(lambda n, port=port, path=path, kind=kind: load(port, path, kind, n), api)
+            for name, (port, api) in apis.items()
+        }), "nothing but the log", unit)
+    every, api = apis["metrics, every trace"]
+    samples = urllib.request.urlopen(f"http://127.0.0.1:{every}/metrics").read().decode().splitlines()
+    spans = dict(line.rsplit(" ", 1) for line in samples if line.startswith("trace_spans_total"))
+    print("\nSpans of the last one: " + ", ".join(f"{int(count):,} {name.split(chr(34))[1]}" for name, count in sorted(spans.items()))
+          + f"; its resident memory after that: {resident_mib(api):.0f} MiB.")
+
+
 print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
       f"{ROUNDS} interleaved rounds of {SECONDS} s, {CONNECTIONS} connections.\n")
 with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as temporary:
     try:
-        {"orders": orders, "menu": menu, "growth": growth, "latency": latency}[sys.argv[1]](temporary)
+        {"orders": orders, "menu": menu, "growth": growth, "latency": latency, "telemetry": telemetry}[sys.argv[1]](temporary)
     finally:
         stop_all()

@@ -46,9 +46,25 @@ def start(command, port, environment, log):
     raise SystemExit(f"{command[0]} did not start")
 
 
-def start_api(url, log):
+@cache
+def collector():
+    """The endpoint of a collector that throws spans away."""
     port = free_port()
-    environment = {"DATABASE_URL": url, "SERVER_PORT": str(port), "LOG_FORMAT": "json"}
+    start([program("examples/span_sink"), f"127.0.0.1:{port}"], port, {}, os.devnull)
+    return f"http://127.0.0.1:{port}"
+
+
+def traced(share):
+    """Settings to send that share of all traces."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector(), "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": str(share)}
+
+
+def start_api(url, log, settings=None):
+    """With everything on, 1 % of traces included, unless settings say otherwise."""
+    port = free_port()
+    settings = traced(0.01) if settings is None else settings
+    environment = {"DATABASE_URL": url, "SERVER_PORT": str(port), "LOG_FORMAT": "json", **settings}
     return port, start([program("order-food")], port, environment, log)
 
 

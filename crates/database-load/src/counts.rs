@@ -35,6 +35,18 @@ pub enum Outcome {
     DryRun,
 }
 
+impl Outcome {
+    /// As it is written in summaries and traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Unchanged => "unchanged",
+            Self::NoFile => "no_file",
+            Self::DryRun => "dry_run",
+        }
+    }
+}
+
 /// The summary of one data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Summary {

@@ -7,6 +7,8 @@ use coupon_corpus::Corpus;
 use database::{Connection, DatabaseUrl, JobLock, Transaction};
 use domain::{Clock, Pepper, Product, Promotion, Timestamp};
 use sha2::{Digest, Sha256};
+use telemetry::traces;
+use tracing::{Instrument, Span};
 
 use crate::coupon_digest::{self, CouponOptions};
 use crate::ledger::{self, ContentHash, Seed};
@@ -84,13 +86,16 @@ impl Load<'_> {
     /// Loads. Looks first and locks only if something changed; nothing is written before every file has been found
     /// right; each data set is published in one transaction.
     pub async fn run(self, connection: &mut Connection) -> Result<Vec<Summary>, LoadError> {
-        let candidates = self.candidates(connection).await?;
+        let candidates = self.candidates(connection).instrument(telemetry::span!("dataload.check")).await?;
         if candidates.iter().all(|candidate| candidate.is_missing() || candidate.is_published) {
-            return Ok(candidates.iter().map(Candidate::nothing_to_do).collect());
+            return Ok(candidates
+                .iter()
+                .map(|candidate| candidate.nothing_to_do(&candidate.span()))
+                .collect());
         }
         let guard = LOCK.acquire(self.url, connection, self.options.lock_wait).await?;
         // Whoever held the lock may have published the same.
-        let candidates = self.candidates(connection).await?;
+        let candidates = self.candidates(connection).instrument(telemetry::span!("dataload.check")).await?;
         let summaries = self.publish_all(connection, candidates).await?;
         LOCK.release(guard, connection).await?;
         Ok(summaries)
@@ -135,27 +140,35 @@ impl Load<'_> {
         connection: &mut Connection,
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Summary>, LoadError> {
-        let parsed = self.parse(connection, &candidates).await?;
+        let spans: Vec<_> = candidates.iter().map(Candidate::span).collect();
+        let parsed = self.parse(connection, &candidates, &spans).await?;
+        let candidates = || candidates.iter().zip(&spans);
         let mut summaries = Vec::new();
         if self.options.dry_run {
             // One transaction, so that orders find the clients that this run would have brought; then forgotten.
             let mut transaction = connection.begin_write().await?;
-            for (candidate, parsed) in candidates.iter().zip(&parsed) {
+            for ((candidate, span), parsed) in candidates().zip(&parsed) {
                 summaries.push(match parsed {
-                    None => candidate.nothing_to_do(),
+                    None => candidate.nothing_to_do(span),
                     Some(parsed) => {
                         let started = Instant::now();
-                        let counts = self.apply(&mut transaction, parsed, self.clock.now()).await?;
-                        candidate.summary(Outcome::DryRun, counts, started)
+                        let now = self.clock.now();
+                        let counts =
+                            self.apply(&mut transaction, parsed, now).instrument(span.clone()).await?;
+                        candidate.summary(span, Outcome::DryRun, counts, started)
                     }
                 });
             }
             return Ok(summaries);
         }
-        for (candidate, parsed) in candidates.iter().zip(parsed) {
+        for ((candidate, span), parsed) in candidates().zip(parsed) {
             summaries.push(match parsed {
-                None => candidate.nothing_to_do(),
-                Some(parsed) => self.publish(connection, candidate, parsed).await?,
+                None => candidate.nothing_to_do(span),
+                Some(parsed) => {
+                    let publishing = telemetry::span!(parent: span, "dataload.publish");
+                    let published = self.publish(connection, candidate, parsed, span).instrument(publishing);
+                    published.await.inspect_err(|_| traces::fail(span, "publish_failed", "not published"))?
+                }
             });
         }
         Ok(summaries)
@@ -166,12 +179,15 @@ impl Load<'_> {
         self,
         connection: &mut Connection,
         candidates: &[Candidate],
+        spans: &[Span],
     ) -> Result<Vec<Option<Parsed>>, LoadError> {
         let stored_products = products::all(connection.as_mut()).await?;
         let stored_clients = users::client_ids(connection.as_mut()).await?;
         let mut faults = Vec::new();
         let mut parsed: Vec<Option<Parsed>> = Vec::new();
-        for candidate in candidates {
+        for (candidate, span) in candidates.iter().zip(spans) {
+            let _parsing =
+                (!candidate.is_published).then(|| telemetry::span!(parent: span, "dataload.parse").entered());
             let file = candidate.data_set.file_name();
             let bytes = match &candidate.content {
                 _ if candidate.is_published => None,
@@ -200,7 +216,10 @@ impl Load<'_> {
             };
             match outcome {
                 Ok(data) => parsed.push(Some(data)),
-                Err(BadData(found)) => faults.extend(found),
+                Err(BadData(found)) => {
+                    traces::fail(span, "bad_data", "the file is wrong");
+                    faults.extend(found);
+                }
             }
         }
         if faults.is_empty() { Ok(parsed) } else { Err(BadData(faults).into()) }
@@ -232,11 +251,12 @@ impl Load<'_> {
         connection: &mut Connection,
         candidate: &Candidate,
         parsed: Parsed,
+        span: &Span,
     ) -> Result<Summary, LoadError> {
         let (started, started_at) = (Instant::now(), self.clock.now());
         if let Parsed::Coupons(corpus) = parsed {
             let counts = coupons::publish(connection, corpus, &candidate.hash, self.clock).await?;
-            return Ok(candidate.summary(Outcome::Published, counts, started));
+            return Ok(candidate.summary(span, Outcome::Published, counts, started));
         }
         let mut transaction = connection.begin_write().await?;
         let counts = self.apply(&mut transaction, &parsed, started_at).await?;
@@ -244,7 +264,7 @@ impl Load<'_> {
         ledger::publish(transaction.connection(), data_set, &candidate.hash, counts.read, started_at, now)
             .await?;
         transaction.commit().await?;
-        Ok(candidate.summary(Outcome::Published, counts, started))
+        Ok(candidate.summary(span, Outcome::Published, counts, started))
     }
 
     async fn apply(
@@ -273,14 +293,37 @@ impl Candidate {
         matches!(self.content, Content::None)
     }
 
-    fn summary(&self, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
+    /// The span of loading it, `dataload.loadProducts`.
+    fn span(&self) -> Span {
+        let name = match self.data_set {
+            DataSet::Products => "dataload.loadProducts",
+            DataSet::Users => "dataload.loadUsers",
+            DataSet::Promotions => "dataload.loadPromotions",
+            DataSet::Orders => "dataload.loadOrders",
+            DataSet::Coupons => "dataload.loadCoupons",
+        };
+        telemetry::span!("dataload.load", otel.name = name)
+    }
+
+    fn summary(&self, span: &Span, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        traces::set(span, "dataload.outcome", outcome.name());
+        let rows = [
+            ("dataload.rows.read", counts.read),
+            ("dataload.rows.added", counts.added),
+            ("dataload.rows.changed", counts.changed),
+            ("dataload.rows.retired", counts.retired),
+        ];
+        for (name, rows) in rows {
+            traces::set(span, name, i64::try_from(rows).unwrap_or(i64::MAX));
+        }
         Summary { data_set: self.data_set, outcome, counts, duration_ms }
     }
 
-    fn nothing_to_do(&self) -> Summary {
+    fn nothing_to_do(&self, span: &Span) -> Summary {
         let outcome = if self.is_missing() { Outcome::NoFile } else { Outcome::Unchanged };
-        Summary { data_set: self.data_set, outcome, counts: Counts::default(), duration_ms: 0 }
+        let summary = self.summary(span, outcome, Counts::default(), Instant::now());
+        Summary { duration_ms: 0, ..summary }
     }
 }
 

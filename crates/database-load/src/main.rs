@@ -18,7 +18,9 @@ use database_load::{
     find_coupons,
 };
 use domain::{Pepper, SystemClock};
-use telemetry::{LogArgs, LogStream, StopSignals};
+use telemetry::traces::Root;
+use telemetry::{LogStream, Service, StopSignals, Telemetry, TelemetryArgs};
+use tracing::Instrument;
 
 const EXIT_CODES: &str = "Exit codes:
   0    done; unchanged data sets were skipped
@@ -65,7 +67,7 @@ struct Arguments {
     #[arg(long, env = "LOCK_WAIT_SECONDS", default_value_t = 120, value_parser = seconds)]
     lock_wait_seconds: u64,
     #[command(flatten)]
-    log: LogArgs,
+    telemetry: TelemetryArgs,
 }
 
 /// What to do instead of loading every data set.
@@ -183,7 +185,11 @@ fn main() -> ExitCode {
         Err(error) => return Refusal::from(error).report("database-load"),
     };
     let stream = if job.json || job.print { LogStream::Stderr } else { LogStream::Stdout };
-    let _log = telemetry::start(&arguments.log, stream);
+    let service = Service { name: "database-load", version: env!("CARGO_PKG_VERSION") };
+    let telemetry = match Telemetry::start(service, &arguments.telemetry, stream) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return Refusal::failure(&error).report("database-load"),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -191,13 +197,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(run(job));
+    let root = telemetry.tracing().root(None, || telemetry::root_span!("dataload.execute"));
+    let code = runtime.block_on(run(job, root));
     // Reading a large file is not waited for.
     runtime.shutdown_background();
     code
 }
 
-async fn run(job: Job) -> ExitCode {
+async fn run(job: Job, root: Option<Root>) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -209,7 +216,11 @@ async fn run(job: Job) -> ExitCode {
     let canceller = Arc::new(OnceLock::new());
     // On a thread of its own: the runtime's one listens for signals also while files are read and parsed.
     let (runtime, loads) = (tokio::runtime::Handle::current(), canceller.clone());
-    let work = tokio::task::spawn_blocking(move || runtime.block_on(load(job, loads)));
+    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let _inside = span.enter();
+        runtime.block_on(load(job, loads).in_current_span())
+    });
     let outcome = tokio::select! {
         outcome = work => outcome.unwrap_or_else(|panic| Err(Failure::Panicked(panic))),
         signal = signals.next() => {
@@ -217,21 +228,28 @@ async fn run(job: Job) -> ExitCode {
                 canceller.cancel().await;
             }
             tracing::warn!(?signal, "stopped; unfinished work is rolled back");
-            return ExitCode::from(signal.exit_code());
+            return finish(root, signal.exit_code(), Some("stopped by a signal".to_owned()));
         }
     };
     match outcome {
         Ok(()) => {
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(duration_ms, "done");
-            ExitCode::SUCCESS
+            finish(root, 0, None)
         }
         Err(failure) => {
             let cause = failure.source().map(telemetry::causes);
             tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
-            ExitCode::from(failure.exit_code())
+            finish(root, failure.exit_code(), Some(failure.to_string()))
         }
     }
+}
+
+fn finish(root: Option<Root>, exit_code: u8, failure: Option<String>) -> ExitCode {
+    if let Some(root) = root {
+        root.finish(exit_code, failure);
+    }
+    ExitCode::from(exit_code)
 }
 
 async fn load(job: Job, canceller: Arc<OnceLock<Canceller>>) -> Result<(), Failure> {

@@ -31,6 +31,26 @@ impl fmt::Display for KnownMigration {
     }
 }
 
+impl KnownMigration {
+    /// The span of applying it, `migration.createTables` for `create_tables`.
+    pub(crate) fn span(&self, engine: &'static str) -> tracing::Span {
+        let words = self.name.split('_').enumerate();
+        let name: String = words
+            .map(|(at, word)| match word.get(..1) {
+                Some(initial) if at > 0 => initial.to_uppercase() + &word[1..],
+                _ => word.to_owned(),
+            })
+            .collect();
+        telemetry::span!(
+            "migration",
+            otel.name = format!("migration.{name}"),
+            otel.kind = "client",
+            db.system.name = engine,
+            migration.version = self.version,
+        )
+    }
+}
+
 /// A row of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct AppliedMigration {

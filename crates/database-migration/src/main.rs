@@ -10,7 +10,9 @@ use clap::{Parser, Subcommand};
 use database::settings::{self, Refusal};
 use database::{ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_migration::{MigrationError, Migrator, SchemaState};
-use telemetry::{LogArgs, LogStream, StopSignals};
+use telemetry::traces::Root;
+use telemetry::{LogStream, Service, StopSignals, Telemetry, TelemetryArgs};
+use tracing::Instrument;
 
 const EXIT_CODES: &str = "Exit codes:
   0    done, or nothing to do (also when a newer release has migrated further)
@@ -37,7 +39,7 @@ struct Arguments {
     #[arg(long, env = "LOCK_WAIT_SECONDS", default_value_t = 120, global = true, value_parser = seconds)]
     lock_wait_seconds: u64,
     #[command(flatten)]
-    log: LogArgs,
+    telemetry: TelemetryArgs,
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -99,9 +101,15 @@ fn main() -> ExitCode {
         None | Some(Command::Up) => LogStream::Stdout,
         Some(Command::Status | Command::Validate) => LogStream::Stderr,
     };
-    let _log = telemetry::start(&arguments.log, stream);
+    let service = Service { name: "database-migration", version: env!("CARGO_PKG_VERSION") };
+    let telemetry = match Telemetry::start(service, &arguments.telemetry, stream) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return Refusal::failure(&error).report("database-migration"),
+    };
+    let root = telemetry.tracing().root(None, || telemetry::root_span!("migration.execute"));
+    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(&arguments, &url)),
+        Ok(runtime) => runtime.block_on(run(&arguments, &url, root).instrument(span)),
         Err(error) => {
             tracing::error!(%error, "no runtime");
             ExitCode::FAILURE
@@ -109,7 +117,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments, url: &DatabaseUrl) -> ExitCode {
+async fn run(arguments: &Arguments, url: &DatabaseUrl, root: Option<Root>) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -139,7 +147,7 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl) -> ExitCode {
                 canceller.cancel().await;
             }
             tracing::warn!(?signal, "stopped; unfinished work is rolled back");
-            return ExitCode::from(signal.exit_code());
+            return finish(root, signal.exit_code(), Some("stopped by a signal".to_owned()));
         }
     };
     match outcome {
@@ -148,14 +156,21 @@ async fn run(arguments: &Arguments, url: &DatabaseUrl) -> ExitCode {
                 duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "done"
             );
-            ExitCode::SUCCESS
+            finish(root, 0, None)
         }
         Err(failure) => {
             let cause = failure.source().map(telemetry::causes);
             tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
-            ExitCode::from(failure.exit_code())
+            finish(root, failure.exit_code(), Some(failure.to_string()))
         }
     }
+}
+
+fn finish(root: Option<Root>, exit_code: u8, failure: Option<String>) -> ExitCode {
+    if let Some(root) = root {
+        root.finish(exit_code, failure);
+    }
+    ExitCode::from(exit_code)
 }
 
 async fn execute(arguments: &Arguments, url: &DatabaseUrl, session: &mut Session) -> Result<(), Failure> {

@@ -4,7 +4,10 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use database::{Connection, ConnectionRef, DatabaseUrl, JobLock, LockError, Statement, on_engine};
+use refinery_core::Target;
+use telemetry::traces;
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use crate::engine::Runnable;
 use crate::history::{Conflict, KnownMigration, SchemaState, migrations_of};
@@ -69,7 +72,7 @@ impl Migrator {
             if pending.is_empty() {
                 break pending;
             }
-            match Self::run(connection).await {
+            match Self::run(connection, &pending).await {
                 Ok(()) => break pending,
                 Err(error) if Self::is_lock_timeout(&error) && Instant::now() < deadline => {
                     tracing::info!(%error, "a table is in use; trying again");
@@ -94,25 +97,42 @@ impl Migrator {
         }
     }
 
-    async fn run(connection: &mut Connection) -> Result<(), MigrationError> {
-        let runner = migrations_of(connection).set_abort_divergent(true).set_abort_missing(false);
+    async fn run(connection: &mut Connection, pending: &[KnownMigration]) -> Result<(), MigrationError> {
         let prepare = Self::LOCK_TIMEOUT.on(connection);
         on_engine!(&mut *connection, connection => sqlx::query(prepare).execute(connection).await.map(drop))?;
-        let migrate = |connection| async move {
-            let mut runnable = Runnable(connection);
-            runner.run_async(&mut runnable).await.map_err(|error| MigrationError::Migration(Box::new(error)))
-        };
         match connection {
             // One transaction for each migration: a long one does not hold back what came before it.
-            database::Engine::Postgres(connection) => migrate(database::Engine::Postgres(connection)).await?,
+            database::Engine::Postgres(connection) => {
+                Self::apply(database::Engine::Postgres(connection), pending).await
+            }
             // One for all of them: it is also the lock against processes that know nothing of ours.
             sqlite @ database::Engine::Sqlite(_) => {
                 let mut transaction = sqlite.begin_write().await?;
-                let report = migrate(transaction.connection()).await?;
-                transaction.commit().await?;
-                report
+                Self::apply(transaction.connection(), pending).await?;
+                Ok(transaction.commit().await?)
             }
-        };
+        }
+    }
+
+    /// Applies them one by one.
+    async fn apply(
+        mut connection: ConnectionRef<'_>,
+        pending: &[KnownMigration],
+    ) -> Result<(), MigrationError> {
+        for migration in pending {
+            let target = Target::Version(migration.version);
+            let runner = migrations_of(&connection)
+                .set_abort_divergent(true)
+                .set_abort_missing(false)
+                .set_target(target);
+            let span = migration.span(connection.name());
+            let mut runnable = Runnable(connection.reborrow());
+            let applied = runner.run_async(&mut runnable).instrument(span.clone()).await;
+            applied.map_err(|error| {
+                traces::fail(&span, "migration_failed", "the migration was rolled back");
+                MigrationError::Migration(Box::new(error))
+            })?;
+        }
         Ok(())
     }
 

@@ -72,6 +72,16 @@ impl<P, S> Engine<P, S> {
 /// without waiting for its turn.
 pub(crate) const BEGIN_WRITE: Statement = Statement { postgres: "begin", sqlite: "begin immediate" };
 
+impl ConnectionRef<'_> {
+    /// The same connection on a shorter loan.
+    pub const fn reborrow(&mut self) -> ConnectionRef<'_> {
+        match self {
+            Self::Postgres(connection) => Engine::Postgres(connection),
+            Self::Sqlite(connection) => Engine::Sqlite(connection),
+        }
+    }
+}
+
 impl Connection {
     /// Starts a transaction that is going to write.
     pub async fn begin_write(&mut self) -> Result<Transaction<'_>, sqlx::Error> {

@@ -12,7 +12,7 @@ mod url;
 pub use connect::{ConnectError, is_certainly_not_done, is_lock_timeout, is_unavailable};
 pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};
 pub use lock::{JobLock, LockError};
-pub use pools::{PooledConnection, Pools};
+pub use pools::{PoolUsage, PooledConnection, Pools};
 pub use session::{Canceller, Session};
 pub use settings::DatabaseArgs;
 pub use url::{DatabaseUrl, DatabaseUrlError};

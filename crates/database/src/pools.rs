@@ -21,6 +21,19 @@ struct SqlitePools {
     writer: SqlitePool,
 }
 
+/// How many connections a pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Which pool.
+    pub name: &'static str,
+    /// Connections that wait to be used.
+    pub idle: u32,
+    /// Connections that are in use.
+    pub used: u32,
+    /// The most it may have.
+    pub max: u32,
+}
+
 /// A connection of a pool, given back when dropped.
 pub type PooledConnection = Engine<PoolConnection<Postgres>, PoolConnection<Sqlite>>;
 
@@ -70,6 +83,14 @@ impl Pools {
         })
     }
 
+    /// How the pools are used now.
+    pub fn usage(&self) -> Vec<PoolUsage> {
+        match &self.0 {
+            Engine::Postgres(pool) => vec![usage("main", pool)],
+            Engine::Sqlite(pools) => vec![usage("readers", &pools.reader), usage("writer", &pools.writer)],
+        }
+    }
+
     /// Closes every connection once its holder is done.
     pub async fn close(&self) {
         match &self.0 {
@@ -79,6 +100,16 @@ impl Pools {
                 pools.writer.close().await;
             }
         }
+    }
+}
+
+fn usage<DB: sqlx::Database>(name: &'static str, pool: &Pool<DB>) -> PoolUsage {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    PoolUsage {
+        name,
+        idle,
+        used: pool.size().saturating_sub(idle),
+        max: pool.options().get_max_connections(),
     }
 }
 

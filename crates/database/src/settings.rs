@@ -117,6 +117,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// For what was found wrong with the settings.
+    pub fn failure(error: &dyn std::error::Error) -> Self {
+        Self { text: error.to_string(), is_failure: true }
+    }
+
     /// Prints it and gives the exit code that goes with it.
     pub fn report(&self, program: &str) -> ExitCode {
         if self.is_failure {
@@ -132,7 +137,7 @@ impl Refusal {
 
 impl From<SettingError> for Refusal {
     fn from(error: SettingError) -> Self {
-        Self { text: error.to_string(), is_failure: true }
+        Self::failure(&error)
     }
 }
 

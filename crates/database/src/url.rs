@@ -51,6 +51,24 @@ impl DatabaseUrl {
         self.0.name()
     }
 
+    /// The database's name (`db.namespace`); SQLite's is that of its file, without the path.
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Engine::Postgres(options) => options.get_database().unwrap_or_default().to_owned(),
+            Engine::Sqlite(file) => {
+                file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Host and port of the server, if there is one.
+    pub fn server(&self) -> Option<(String, u16)> {
+        match &self.0 {
+            Engine::Postgres(options) => Some((options.get_host().to_owned(), options.get_port())),
+            Engine::Sqlite(_) => None,
+        }
+    }
+
     pub(crate) fn postgres_options(options: &PgConnectOptions, application: &str) -> PgConnectOptions {
         options.clone().application_name(application).disable_statement_logging()
     }

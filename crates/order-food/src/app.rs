@@ -13,15 +13,18 @@ use database::{ConnectError, DatabaseUrl, Pools, Session};
 use database_load::{Load, LoadError, Options, seed_if_never_loaded};
 use database_migration::{MigrationError, Migrator};
 use domain::{Clock, SystemClock};
-use telemetry::{StopSignal, StopSignals};
+use telemetry::metrics::{BuildError, Registry};
+use telemetry::{LogCounts, StopSignal, StopSignals, Tracing};
+use tokio::runtime::Handle;
 
 use crate::config::{Config, TrustedProxies};
 use crate::handler::json::product_json;
 use crate::handler::order::answer::order_json;
+use crate::metrics::{self, HttpMetrics, OrderingMetrics, WriterMetrics};
 use crate::middleware::in_flight::InFlight;
 use crate::middleware::{cors, request};
 use crate::repository::writer::OrderWriter;
-use crate::repository::{SqlChanges, SqlKeys, SqlMenu, SqlOrders, SqlPromotions};
+use crate::repository::{Client, SqlChanges, SqlKeys, SqlMenu, SqlOrders, SqlPromotions};
 use crate::router;
 use crate::service::{Follower, Housekeeping, Keys, Menu, Ordering, Promotions, RateLimits, Readiness};
 
@@ -38,6 +41,9 @@ pub enum StartError {
         /// Why.
         cause: io::Error,
     },
+    /// A metric is declared in a way that the exporter refuses.
+    #[error(transparent)]
+    Metrics(#[from] BuildError),
     /// The embedded database cannot be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -71,6 +77,26 @@ pub struct AppState {
     pub trusted_proxies: TrustedProxies,
     /// Whether requests may ask for faults.
     pub with_fault_injection: bool,
+    /// Promotions and the codes of the coupon files.
+    pub promotions: Arc<Promotions>,
+    /// Where orders wait for their transaction.
+    pub writer: OrderWriter,
+    /// Connections for everything else.
+    pub pools: Pools,
+    /// All metrics.
+    pub registry: Registry,
+    /// Counts requests.
+    pub http_metrics: HttpMetrics,
+    /// Counts what was decided about orders.
+    pub ordering_metrics: OrderingMetrics,
+    /// Decides which traces are kept.
+    pub tracing: Tracing,
+    /// Counts of what was logged.
+    pub log_counts: LogCounts,
+    /// What everything but requests runs on.
+    pub runtime: Handle,
+    /// The version to name.
+    pub version: String,
 }
 
 /// A server that listens already; it answers once [`BoundServer::run`] is awaited.
@@ -104,6 +130,9 @@ impl BoundServer {
     /// How long a client may take to send its headers.
     const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
+    /// Between two times that the single values in histograms become counts; they take memory until then.
+    const CONDENSE_INTERVAL: Duration = Duration::from_secs(1);
+
     /// Waits to be told again. Some who stop a process signal it and its group: the same SIGTERM twice at once is one.
     async fn again(signals: &mut StopSignals) -> StopSignal {
         const ONE_SIGNAL: Duration = Duration::from_millis(500);
@@ -117,23 +146,33 @@ impl BoundServer {
     }
 
     /// Binds the address, prepares an embedded database, and has a first look at the data.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(config: Config, tracing: Tracing, log_counts: LogCounts) -> Result<Self, StartError> {
+        let registry = metrics::registry(config.server.enable_metrics)?;
         let requested = SocketAddr::new(config.server.server_address, config.server.server_port);
         let pools = Pools::open(&config.database_url, "order-food", config.database_max_connections);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let menu = Arc::new(Menu::new(Arc::new(SqlMenu(pools.clone())), product_json));
+        let client = Client::new(pools.clone(), &config.database_url, &registry);
+        let menu = Arc::new(Menu::new(Arc::new(SqlMenu(client.clone())), product_json));
         let keys =
-            Arc::new(Keys::new(Arc::new(SqlKeys(pools.clone())), config.pepper.clone(), clock.clone()));
+            Arc::new(Keys::new(Arc::new(SqlKeys(client.clone())), config.pepper.clone(), clock.clone()));
         let readiness = Arc::new(Readiness::new(menu.clone(), keys.clone()));
-        let changes = Arc::new(SqlChanges(pools.clone()));
-        let promotions = Arc::new(Promotions::new(Arc::new(SqlPromotions(pools.clone()))));
+        let changes = Arc::new(SqlChanges(client.clone()));
+        let promotions = Arc::new(Promotions::new(Arc::new(SqlPromotions(client.clone()))));
         let follower =
             Follower::new(changes, menu.clone(), keys.clone(), promotions.clone(), readiness.clone());
-        let writer = OrderWriter::start(&config.database_url, Self::WRITERS);
-        let orders = Arc::new(SqlOrders { pools: pools.clone(), writer });
+        let writer = OrderWriter::start(&config.database_url, Self::WRITERS, &WriterMetrics::new(&registry));
+        let orders = Arc::new(SqlOrders { client, writer: writer.clone() });
+        let ordering_metrics = OrderingMetrics::new(&registry);
         let state = Data::new(AppState {
             housekeeping: Arc::new(Housekeeping::new(orders.clone(), keys.clone(), clock.clone())),
-            ordering: Ordering::new(menu.clone(), promotions, orders, clock, order_json),
+            ordering: Ordering::new(
+                menu.clone(),
+                promotions.clone(),
+                orders,
+                clock,
+                ordering_metrics.clone(),
+                order_json,
+            ),
             menu,
             keys,
             readiness,
@@ -142,6 +181,16 @@ impl BoundServer {
             limits: RateLimits::new(config.limits.rate_limit_per_second),
             trusted_proxies: config.limits.trusted_proxies.clone(),
             with_fault_injection: config.lifecycle.enable_fault_injection,
+            promotions,
+            writer,
+            pools: pools.clone(),
+            http_metrics: HttpMetrics::new(&registry),
+            ordering_metrics,
+            registry,
+            tracing,
+            log_counts,
+            runtime: Handle::current(),
+            version: config.service_version.clone(),
         });
         // Before the database is touched: a second start in the same place fails without having done anything.
         let (server, address) = bind(requested, &state, &config)?;
@@ -172,9 +221,18 @@ impl BoundServer {
         let housekeeping = state.housekeeping.clone();
         let keeping = tokio::spawn(async move { housekeeping.run().await });
 
+        let registry = state.registry.clone();
+        let condensing = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Self::CONDENSE_INTERVAL);
+            loop {
+                ticks.tick().await;
+                registry.condense();
+            }
+        });
+
         let signal = signals.next().await;
-        tracing::info!(?signal, "stopping");
         state.readiness.start_draining();
+        tracing::info!(?signal, "stopping");
         let drain = async {
             tokio::time::sleep(config.lifecycle.shutdown_delay()).await; // ok: the delay is the setting
             // Stops accepting. It would also wait for idle keep-alive connections, for as long as they like to stay;
@@ -194,6 +252,7 @@ impl BoundServer {
         };
         following.abort();
         keeping.abort();
+        condensing.abort();
         serving.abort();
         if stopped == Stopped::Drained {
             let _ = tokio::time::timeout(Duration::from_secs(1), pools.close()).await;

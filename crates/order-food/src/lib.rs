@@ -4,6 +4,7 @@ pub mod app;
 pub mod command;
 pub mod config;
 pub mod handler;
+pub mod metrics;
 pub mod middleware;
 pub mod repository;
 pub mod router;

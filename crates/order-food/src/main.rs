@@ -8,7 +8,7 @@ use domain::{Scope, SystemClock};
 use order_food::app::{BoundServer, StartError, Stopped};
 use order_food::command::keys::{Keys, KeysCommand};
 use order_food::config::{Arguments, Command, Config};
-use telemetry::{LogStream, StopSignals};
+use telemetry::{LogStream, Service, StopSignals, Telemetry};
 
 /// The key of the demo data.
 const DEMO_KEY: &str = "apitest";
@@ -22,23 +22,33 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return Refusal::from(error).report("order-food"),
     };
-    if let Some(Command::Keys(command)) = &arguments.command {
-        let _log = telemetry::start(&arguments.log, LogStream::Stderr);
-        return keys(command, &config);
+    // The command line's answers go to stdout, its log to stderr.
+    let stream = if arguments.command.is_some() { LogStream::Stderr } else { LogStream::Stdout };
+    let service = Service { name: "order-food", version: env!("CARGO_PKG_VERSION") };
+    let mut telemetry = match Telemetry::start(service, &arguments.telemetry, stream) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return Refusal::failure(&error).report("order-food"),
+    };
+    match &arguments.command {
+        Some(Command::Keys(command)) => return keys(command, &config),
+        Some(Command::Healthcheck(command)) => {
+            return command
+                .run(config.server.server_port)
+                .map_or_else(|unhealthy| failed(&telemetry::causes(&unhealthy)), |()| ExitCode::SUCCESS);
+        }
+        None => {}
     }
-    let _log = telemetry::start(&arguments.log, LogStream::Stdout);
     // Requests run on the server's own threads; this one follows changes in the database.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
-    let code = runtime.block_on(serve(config));
+    let code = runtime.block_on(serve(config, &mut telemetry));
     // Nothing is worth waiting for: whatever still runs was given its time.
     runtime.shutdown_background();
     code
 }
 
-/// The command line's answers go to stdout, its log to stderr.
 fn keys(command: &KeysCommand, config: &Config) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -51,7 +61,7 @@ fn keys(command: &KeysCommand, config: &Config) -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> ExitCode {
+async fn serve(config: Config, telemetry: &mut Telemetry) -> ExitCode {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => return failed(&format!("cannot listen for signals: {error}")),
@@ -59,7 +69,7 @@ async fn serve(config: Config) -> ExitCode {
     let is_embedded = config.database_url.sqlite_file().is_some();
     let url = config.database_url.to_string();
     let bound = tokio::select! {
-        bound = BoundServer::start(config) => bound,
+        bound = BoundServer::start(config, telemetry.tracing(), telemetry.log_counts()) => bound,
         signal = signals.next() => {
             tracing::info!(?signal, "stopped while starting");
             return ExitCode::SUCCESS;
@@ -76,7 +86,10 @@ async fn serve(config: Config) -> ExitCode {
     }
     match bound.run(signals).await {
         Stopped::Drained | Stopped::TimedOut => ExitCode::SUCCESS,
-        Stopped::AtOnce(signal) => ExitCode::from(signal.exit_code()),
+        Stopped::AtOnce(signal) => {
+            telemetry.end_at_once();
+            ExitCode::from(signal.exit_code())
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::handler::error::ApiError;
-use crate::handler::{fault, health, order, product, welcome};
+use crate::handler::{fault, health, metrics, order, product, welcome};
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "OPTIONS, POST";
@@ -31,6 +31,7 @@ pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
         .service(resource("/readyz", GET).route(get().to(health::ready::get)))
         .service(resource("/healthcheck", GET).route(get().to(health::ready::get)))
         .service(resource("/health", GET).route(get().to(health::detail::get)))
+        .service(resource("/metrics", GET).route(get().to(metrics::get)))
         .service(resource("/", GET).route(get().to(welcome::get)));
     if with_fault_injection {
         config.service(resource("/panic", GET).route(get().to(fault::panic)));

@@ -2,9 +2,16 @@
 
 mod json;
 mod logs;
+pub mod metrics;
 mod signals;
+mod start;
+pub mod traces;
 mod writer;
 
-pub use logs::{LogArgs, LogFormat, LogStream, causes, start};
+pub use logs::{LogArgs, LogCounts, LogFormat, LogStream, causes};
 pub use signals::{StopSignal, StopSignals};
-pub use writer::LogGuard;
+pub use start::{Service, Telemetry, TelemetryArgs};
+pub use traces::Tracing;
+
+#[doc(hidden)]
+pub use tracing as __tracing;

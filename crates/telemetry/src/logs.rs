@@ -2,14 +2,16 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
-use std::panic;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::json::JsonLines;
 use crate::writer::{LogGuard, LogWriter};
+
+pub use crate::writer::LogCounts;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,6 +33,10 @@ pub struct LogArgs {
     log_filter: String,
 }
 
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
+}
+
 fn filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -47,35 +53,34 @@ pub enum LogStream {
     Stderr,
 }
 
-/// Starts logging, panics included. The first call of a process counts. Lines are written by a thread of their own;
-/// keep the guard until the process ends, or the last of them may be lost.
-#[must_use]
-pub fn start(arguments: &LogArgs, stream: LogStream) -> LogGuard {
+/// A layer that writes log lines. They are written by a thread of their own; keep the guard until the process ends, or
+/// the last of them may be lost.
+pub(crate) fn lines<S>(
+    arguments: &LogArgs,
+    stream: LogStream,
+) -> (Option<Box<dyn Layer<S> + Send + Sync>>, LogGuard)
+where
+    S: Subscriber + for<'l> LookupSpan<'l>,
+{
     let is_terminal = match stream {
         LogStream::Stdout => io::stdout().is_terminal(),
         LogStream::Stderr => io::stderr().is_terminal(),
     };
     let format =
         arguments.log_format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let Ok((writer, guard)) = LogWriter::start(stream) else { return LogGuard::none() };
-    let filter = EnvFilter::new(&arguments.log_filter);
-    // A second start in one process (tests) keeps the first one's settings.
-    let _ = match format {
-        LogFormat::Json => tracing_subscriber::registry().with(filter).with(JsonLines(writer)).try_init(),
-        LogFormat::Pretty => {
-            let lines = tracing_subscriber::fmt::layer()
-                .with_writer(writer)
-                .with_ansi(is_terminal)
-                .with_target(false);
-            tracing_subscriber::registry().with(filter).with(lines).try_init()
-        }
+    let Ok((writer, guard)) = LogWriter::start(stream) else { return (None, LogGuard::none()) };
+    // Spans are the traces' business: for the log alone none are made.
+    let filter = filter_fn(is_event).and(EnvFilter::new(&arguments.log_filter));
+    let lines: Box<dyn Layer<S> + Send + Sync> = match format {
+        LogFormat::Json => JsonLines(writer).with_filter(filter).boxed(),
+        LogFormat::Pretty => tracing_subscriber::fmt::layer()
+            .with_writer(writer)
+            .with_ansi(is_terminal)
+            .with_target(false)
+            .with_filter(filter)
+            .boxed(),
     };
-    panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("a panic without a text");
-        tracing::error!(place, "panicked: {message}");
-    }));
-    guard
+    (Some(lines), guard)
 }
 
 /// An error's causes in one line, for the log; each is named once, although some errors repeat their cause.

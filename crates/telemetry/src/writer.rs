@@ -1,6 +1,7 @@
 //! Log lines leave on a thread of their own, so that no request waits for whoever reads them.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,34 @@ struct Queue {
     arrived: Condvar,
     /// Something was written.
     written: Condvar,
+    warnings: AtomicU64,
+    errors: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// How many lines were logged.
+#[derive(Clone, Default)]
+pub struct LogCounts(Option<Arc<Queue>>);
+
+impl LogCounts {
+    fn read(&self, counter: impl Fn(&Queue) -> &AtomicU64) -> u64 {
+        self.0.as_ref().map_or(0, |queue| counter(queue).load(Ordering::Relaxed))
+    }
+
+    /// Of level WARN.
+    pub fn warnings(&self) -> u64 {
+        self.read(|queue| &queue.warnings)
+    }
+
+    /// Of level ERROR.
+    pub fn errors(&self) -> u64 {
+        self.read(|queue| &queue.errors)
+    }
+
+    /// Those that nobody took in time.
+    pub fn dropped(&self) -> u64 {
+        self.read(|queue| &queue.dropped)
+    }
 }
 
 #[derive(Default)]
@@ -47,7 +76,18 @@ impl Queue {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, line: &[u8], may_be_dropped: bool) {
+    fn put(&self, line: &[u8], level: Level) {
+        let may_be_dropped = match level {
+            Level::ERROR => {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            Level::WARN => {
+                self.warnings.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            _ => true,
+        };
         let mut lines = self.lock();
         if lines.waiting.len() + line.len() > Self::CAPACITY_BYTES && !may_be_dropped {
             let is_full = |lines: &mut Lines| lines.waiting.len() + line.len() > Self::CAPACITY_BYTES;
@@ -56,6 +96,7 @@ impl Queue {
         }
         if lines.waiting.len() + line.len() > Self::CAPACITY_BYTES {
             lines.dropped += 1;
+            self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let was_empty = lines.waiting.is_empty();
@@ -102,8 +143,8 @@ impl Queue {
 
 impl LogWriter {
     /// Adds a line.
-    pub(crate) fn put(&self, line: &[u8], may_be_dropped: bool) {
-        self.0.put(line, may_be_dropped);
+    pub(crate) fn put(&self, line: &[u8], level: Level) {
+        self.0.put(line, level);
     }
 
     /// Starts the thread.
@@ -126,6 +167,11 @@ impl LogGuard {
     pub(crate) const fn none() -> Self {
         Self(None)
     }
+
+    /// Counts of what was logged.
+    pub(crate) fn counts(&self) -> LogCounts {
+        LogCounts(self.0.clone())
+    }
 }
 
 impl Drop for LogGuard {
@@ -139,12 +185,12 @@ impl Drop for LogGuard {
 /// One line under way; it arrives in one piece.
 pub(crate) struct Line<'w> {
     queue: &'w Queue,
-    may_be_dropped: bool,
+    level: Level,
 }
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.queue.put(bytes, self.may_be_dropped);
+        self.queue.put(bytes, self.level);
         Ok(bytes.len())
     }
 
@@ -157,12 +203,11 @@ impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line { queue: &self.0, may_be_dropped: false }
+        Line { queue: &self.0, level: Level::WARN }
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
-        // In tracing's order, more severe is less.
-        Line { queue: &self.0, may_be_dropped: *metadata.level() > Level::WARN }
+        Line { queue: &self.0, level: *metadata.level() }
     }
 }
 
@@ -191,7 +236,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let line = vec![b'x'; 1024 * 1024];
         for _ in 0..20 {
-            queue.put(&line, true);
+            queue.put(&line, Level::INFO);
         }
         let lines = queue.lock();
         assert_eq!((lines.waiting.len(), lines.dropped), (16 * 1024 * 1024, 4));
@@ -200,7 +245,7 @@ mod tests {
         let writing = queue.clone();
         thread::spawn(move || writing.write_for_ever(&mut Blocked(written)));
         // A warning waits for the space that the first write makes.
-        queue.put(b"warning\n", false);
+        queue.put(b"warning\n", Level::WARN);
         queue.flush(Duration::from_secs(5));
         let all: Vec<u8> = lines.try_iter().flatten().collect();
         assert!(String::from_utf8_lossy(&all).contains("\"dropped\":4"));

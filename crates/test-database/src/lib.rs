@@ -1,5 +1,5 @@
 //! A fresh database for every test, on both engines, gone when the test ends; and the programs for tests that need
-//! real processes. Only for tests: everything here panics with a line that says what to do.
+//! real processes, and a collector of their spans. Only for tests: everything here panics with a line that says what to do.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -7,6 +7,8 @@
     reason = "only tests use this crate"
 )]
 
+mod collector;
+pub mod handbook;
 mod programs;
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+pub use collector::{Collector, Manner, Received, only};
 pub use programs::{Program, Running};
 
 /// Which engine a test runs on.

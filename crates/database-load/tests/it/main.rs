@@ -12,4 +12,5 @@ mod harness;
 mod orders;
 mod products;
 mod promotions;
+mod traces;
 mod users;

@@ -37,13 +37,13 @@ async fn status_and_validate_tell_the_truth(engine: TestEngine) {
 }
 
 /// Holds a lock that the first migration runs into after it has begun: `create table products` waits for it.
-async fn blocked_half_way(database: &TestDatabase) -> database::Session {
+pub async fn blocked_half_way(database: &TestDatabase) -> database::Session {
     let mut session = database.session().await;
     execute(session.connection.as_mut(), "begin; create table orders (id bigint)").await;
     session
 }
 
-async fn wait_for_blocked_backend(database: &TestDatabase) {
+pub async fn wait_for_blocked_backend(database: &TestDatabase) {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let deadline = Instant::now() + Duration::from_secs(10);
     while database.number(waiting).await == 0 {

@@ -3,4 +3,5 @@
 
 mod command;
 mod parity;
+mod traces;
 mod up;

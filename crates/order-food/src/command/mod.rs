@@ -1,3 +1,4 @@
 //! What `order-food` does beside serving.
 
+pub mod healthcheck;
 pub mod keys;

@@ -9,8 +9,9 @@ use database::settings::SettingError;
 use database::{DatabaseArgs, DatabaseUrl};
 use database_load::{PepperArgs, Source, SourceArgs};
 use domain::Pepper;
-use telemetry::LogArgs;
+use telemetry::TelemetryArgs;
 
+use crate::command::healthcheck::HealthcheckCommand;
 use crate::command::keys::KeysCommand;
 
 pub use lifecycle::LifecycleArgs;
@@ -42,9 +43,9 @@ pub struct Arguments {
     limits: LimitArgs,
     #[command(flatten)]
     lifecycle: LifecycleArgs,
-    /// Logging.
+    /// Logs and traces.
     #[command(flatten)]
-    pub log: LogArgs,
+    pub telemetry: TelemetryArgs,
 }
 
 /// What to do instead of serving.
@@ -53,6 +54,8 @@ pub enum Command {
     /// Make, list, revoke and rotate API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Ask a running server whether it is ready
+    Healthcheck(HealthcheckCommand),
 }
 
 /// Settings that have been found usable.
@@ -72,6 +75,8 @@ pub struct Config {
     pub limits: LimitArgs,
     /// How to stop, and faults on demand.
     pub lifecycle: LifecycleArgs,
+    /// The version to name in metrics.
+    pub service_version: String,
 }
 
 impl TryFrom<&Arguments> for Config {
@@ -86,6 +91,7 @@ impl TryFrom<&Arguments> for Config {
             pepper: arguments.pepper.pepper()?,
             limits: arguments.limits.clone(),
             lifecycle: arguments.lifecycle.clone(),
+            service_version: arguments.telemetry.traces.service_version(env!("CARGO_PKG_VERSION")).to_owned(),
         })
     }
 }

@@ -14,6 +14,9 @@ pub struct ServerArgs {
     /// Origins whose pages may call the API: * or a list such as https://shop.example,https://app.example
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "*", value_parser = origins)]
     pub cors_allowed_origins: AllowedOrigins,
+    /// Offer /metrics
+    #[arg(long, env = "ENABLE_METRICS", default_value_t = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
+    pub enable_metrics: bool,
 }
 
 /// Whose pages may call the API.
@@ -27,6 +30,10 @@ pub enum AllowedOrigins {
 
 fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "is not a port; example: SERVER_PORT=8080")
+}
+
+fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "is neither true nor false; example: ENABLE_METRICS=true")
 }
 
 fn address(text: &str) -> Result<IpAddr, &'static str> {

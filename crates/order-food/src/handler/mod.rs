@@ -9,6 +9,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod limits;
+pub mod metrics;
 pub mod order;
 pub mod product;
 pub mod reason;

@@ -1,11 +1,10 @@
 //! The closed list of reasons for which requests are refused.
 
 use actix_web::http::StatusCode;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Why a request was refused: a closed list for programs, stable across releases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// 400: something about the request that none of the others names. 408: it did not arrive in time.
     BadRequest,
@@ -63,7 +62,46 @@ pub enum Reason {
     Internal,
 }
 
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Reason {
+    /// As clients, metrics and traces see it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidId => "invalid_id",
+            Self::ValidationFailed => "validation_failed",
+            Self::MissingApiKey => "missing_api_key",
+            Self::InvalidApiKey => "invalid_api_key",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnknownProduct => "unknown_product",
+            Self::CouponUnknown => "coupon_unknown",
+            Self::CouponMalformed => "coupon_malformed",
+            Self::CouponNotStarted => "coupon_not_started",
+            Self::CouponExpired => "coupon_expired",
+            Self::CouponLimitReached => "coupon_limit_reached",
+            Self::CouponClientLimitReached => "coupon_client_limit_reached",
+            Self::CouponMinimumNotMet => "coupon_minimum_not_met",
+            Self::IdempotencyKeyInvalid => "idempotency_key_invalid",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
+            Self::RateLimited => "rate_limited",
+            Self::DatabaseUnavailable => "database_unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The status that goes with it.
     pub const fn status(self) -> StatusCode {
         match self {

@@ -3,5 +3,6 @@
 mod cors;
 pub mod in_flight;
 pub mod request;
+pub mod trace;
 
 pub use cors::cors;

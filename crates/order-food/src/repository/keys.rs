@@ -1,14 +1,15 @@
 //! API keys.
 
 use async_trait::async_trait;
-use database::{Pools, Statement, on_engine};
+use database::{Statement, on_engine};
 use domain::{ApiKeyHash, ClientId, Timestamp};
 
-use super::{KeyRepository, RepositoryError, StoredKey, loading, reading};
+use super::client::{Client, Operation};
+use super::{KeyRepository, RepositoryError, StoredKey};
 
 /// API keys in SQL.
-#[derive(Debug, Clone)]
-pub struct SqlKeys(pub Pools);
+#[derive(Clone)]
+pub struct SqlKeys(pub Client);
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -41,40 +42,53 @@ impl TryFrom<Row> for StoredKey {
     }
 }
 
+const KEYS: Operation = Operation::same(
+    "SELECT",
+    "api_keys",
+    "select id, client_id, key_hash, pepper_fingerprint, scopes, expires_at from api_keys \
+     where revoked_at is null and retired_at is null order by id",
+);
+const NOTE_USE: Operation = Operation {
+    name: "UPDATE",
+    collection: "api_keys",
+    sql: Statement {
+        postgres: "update api_keys k set last_used_at = u.at from (select (value ->> 0)::bigint as id, \
+                   (value ->> 1)::bigint as at from jsonb_array_elements($1::jsonb)) u \
+                   where k.id = u.id and (k.last_used_at is null or k.last_used_at < u.at)",
+        sqlite: "update api_keys set last_used_at = u.at from (select value ->> 0 as id, value ->> 1 as at \
+                 from json_each($1)) u where api_keys.id = u.id \
+                 and (api_keys.last_used_at is null or api_keys.last_used_at < u.at)",
+    },
+};
+
 #[async_trait]
 impl KeyRepository for SqlKeys {
     async fn keys(&self) -> Result<Vec<StoredKey>, RepositoryError> {
-        const SQL: &str = "select id, client_id, key_hash, pepper_fingerprint, scopes, expires_at from api_keys \
-                           where revoked_at is null and retired_at is null order by id";
-        loading(async {
-            let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
-                sqlx::query_as(SQL).fetch_all(&mut *connection).await?
-            });
-            rows.into_iter().map(StoredKey::try_from).collect()
-        })
-        .await
+        self.0
+            .load(&KEYS, async {
+                let mut connection = self.0.reader().await?;
+                let sql = KEYS.sql.on(&connection);
+                let rows: Vec<Row> = on_engine!(&mut connection, connection => {
+                    sqlx::query_as(sql).fetch_all(&mut **connection).await?
+                });
+                rows.into_iter().map(StoredKey::try_from).collect()
+            })
+            .await
     }
 
     async fn note_use(&self, uses: &[(i64, Timestamp)]) -> Result<(), RepositoryError> {
-        const SQL: Statement = Statement {
-            postgres: "update api_keys k set last_used_at = u.at from (select (value ->> 0)::bigint as id, \
-                       (value ->> 1)::bigint as at from jsonb_array_elements($1::jsonb)) u \
-                       where k.id = u.id and (k.last_used_at is null or k.last_used_at < u.at)",
-            sqlite: "update api_keys set last_used_at = u.at from (select value ->> 0 as id, value ->> 1 as at \
-                     from json_each($1)) u where api_keys.id = u.id \
-                     and (api_keys.last_used_at is null or api_keys.last_used_at < u.at)",
-        };
         let uses: Vec<_> = uses.iter().map(|(id, moment)| [*id, moment.micros()]).collect();
         let uses = serde_json::to_string(&uses)
             .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
-        reading(async {
-            let mut connection = self.0.writer().await?;
-            let sql = SQL.on(&connection);
-            on_engine!(&mut connection, connection => {
-                sqlx::query(sql).bind(&uses).execute(&mut **connection).await.map(drop)
-            })?;
-            Ok(())
-        })
-        .await
+        self.0
+            .call(&NOTE_USE, async {
+                let mut connection = self.0.writer().await?;
+                let sql = NOTE_USE.sql.on(&connection);
+                on_engine!(&mut connection, connection => {
+                    sqlx::query(sql).bind(&uses).execute(&mut **connection).await.map(drop)
+                })?;
+                Ok(())
+            })
+            .await
     }
 }

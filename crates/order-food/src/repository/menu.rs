@@ -1,14 +1,22 @@
 //! Products.
 
 use async_trait::async_trait;
-use database::{Pools, on_engine};
+use database::on_engine;
 use domain::{Money, Product, ProductId, ProductImage};
 
-use super::{MenuRepository, RepositoryError, loading};
+use super::client::{Client, Operation};
+use super::{MenuRepository, RepositoryError};
 
 /// The menu in SQL.
-#[derive(Debug, Clone)]
-pub struct SqlMenu(pub Pools);
+#[derive(Clone)]
+pub struct SqlMenu(pub Client);
+
+const PRODUCTS: Operation = Operation::same(
+    "SELECT",
+    "products",
+    "select id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, image_desktop \
+     from products where retired_at is null order by id",
+);
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -43,14 +51,15 @@ impl From<Row> for Product {
 #[async_trait]
 impl MenuRepository for SqlMenu {
     async fn products(&self) -> Result<Vec<Product>, RepositoryError> {
-        const SQL: &str = "select id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, \
-                           image_desktop from products where retired_at is null order by id";
-        loading(async {
-            let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
-                sqlx::query_as(SQL).fetch_all(&mut *connection).await?
-            });
-            Ok(rows.into_iter().map(Product::from).collect())
-        })
-        .await
+        self.0
+            .load(&PRODUCTS, async {
+                let mut connection = self.0.reader().await?;
+                let sql = PRODUCTS.sql.on(&connection);
+                let rows: Vec<Row> = on_engine!(&mut connection, connection => {
+                    sqlx::query_as(sql).fetch_all(&mut **connection).await?
+                });
+                Ok(rows.into_iter().map(Product::from).collect())
+            })
+            .await
     }
 }

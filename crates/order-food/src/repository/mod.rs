@@ -2,14 +2,12 @@
 //! translated here and nowhere else.
 
 mod changes;
+mod client;
 mod keys;
 mod menu;
 mod orders;
 mod promotions;
 pub mod writer;
-
-use std::future::Future;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +19,7 @@ use domain::{
 use uuid::Uuid;
 
 pub use changes::SqlChanges;
+pub use client::Client;
 pub use keys::SqlKeys;
 pub use menu::SqlMenu;
 pub use orders::SqlOrders;
@@ -59,32 +58,25 @@ pub enum RepositoryError {
     Other(#[source] sqlx::Error),
 }
 
+impl RepositoryError {
+    /// What metrics and traces call it (`error.type`).
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::OutcomeUnknown(_) => "outcome_unknown",
+            Self::QueueFull => "queue_full",
+            Self::KeyInProgress => "key_in_progress",
+            Self::Refused => "refused",
+            Self::Inconsistent { .. } => "inconsistent",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
 impl From<sqlx::Error> for RepositoryError {
     fn from(error: sqlx::Error) -> Self {
         if database::is_unavailable(&error) { Self::Unavailable(Some(error)) } else { Self::Other(error) }
     }
-}
-
-/// The longest a statement may take before its request is answered without it.
-const STATEMENT_DEADLINE: Duration = Duration::from_millis(1500);
-
-/// Runs a read with the deadline that every call to the database has.
-async fn reading<T>(
-    statement: impl Future<Output = Result<T, RepositoryError>>,
-) -> Result<T, RepositoryError> {
-    tokio::time::timeout(STATEMENT_DEADLINE, statement)
-        .await
-        .unwrap_or(Err(RepositoryError::Unavailable(None)))
-}
-
-/// The longest that reading a whole set of data into memory may take; nobody waits for it.
-const LOADING_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Runs the reading of a whole set.
-async fn loading<T>(
-    statement: impl Future<Output = Result<T, RepositoryError>>,
-) -> Result<T, RepositoryError> {
-    tokio::time::timeout(LOADING_DEADLINE, statement).await.unwrap_or(Err(RepositoryError::Unavailable(None)))
 }
 
 /// The menu.

@@ -1,18 +1,19 @@
 //! Orders.
 
 use async_trait::async_trait;
-use database::{Pools, Statement, on_engine};
+use database::{Statement, on_engine};
 use domain::{ClientId, IdempotencyKey, Order, OrderId, Timestamp};
 use uuid::Uuid;
 
+use super::client::{Client, Operation};
 use super::writer::OrderWriter;
-use super::{NewOrder, OrderOwner, OrderPlacement, OrderRepository, RepositoryError, StoredAnswer, reading};
+use super::{NewOrder, OrderOwner, OrderPlacement, OrderRepository, RepositoryError, StoredAnswer};
 
 /// Orders in SQL.
 #[derive(Clone)]
 pub struct SqlOrders {
     /// For reading.
-    pub pools: Pools,
+    pub client: Client,
     /// For writing.
     pub writer: OrderWriter,
 }
@@ -43,31 +44,50 @@ impl TryFrom<Row> for Order {
     }
 }
 
-const ANSWER: &str =
-    "select request_hash, order_id, response from idempotency_keys where client_id = $1 and key = $2";
-const PRUNE: Statement = Statement {
-    postgres: "delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < $1 \
-               order by created_at limit $2 for update skip locked)",
-    sqlite: "delete from idempotency_keys where rowid in (select rowid from idempotency_keys where created_at < $1 \
-             order by created_at limit $2)",
+const ANSWER: Operation = Operation::same(
+    "SELECT",
+    "idempotency_keys",
+    "select request_hash, order_id, response from idempotency_keys where client_id = $1 and key = $2",
+);
+const PRUNE: Operation = Operation {
+    name: "DELETE",
+    collection: "idempotency_keys",
+    sql: Statement {
+        postgres: "delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < $1 \
+                   order by created_at limit $2 for update skip locked)",
+        sqlite: "delete from idempotency_keys where rowid in (select rowid from idempotency_keys where created_at < $1 \
+                 order by created_at limit $2)",
+    },
 };
-const FIND: Statement = Statement {
-    postgres: "select id, client_id, status, created_at, snapshot::text from orders \
-               where id = $1 and ($2::bigint is null or client_id = $2)",
-    sqlite: "select id, client_id, status, created_at, snapshot from orders \
-             where id = $1 and ($2 is null or client_id = $2)",
+const FIND: Operation = Operation {
+    name: "SELECT",
+    collection: "orders",
+    sql: Statement {
+        postgres: "select id, client_id, status, created_at, snapshot::text from orders \
+                   where id = $1 and ($2::bigint is null or client_id = $2)",
+        sqlite: "select id, client_id, status, created_at, snapshot from orders \
+                 where id = $1 and ($2 is null or client_id = $2)",
+    },
 };
-const LIST_OWN: Statement = Statement {
-    postgres: "select id, client_id, status, created_at, snapshot::text from orders \
-               where client_id = $1 and id < $2 order by id desc limit $3",
-    sqlite: "select id, client_id, status, created_at, snapshot from orders \
-             where client_id = $1 and id < $2 order by id desc limit $3",
+const LIST_OWN: Operation = Operation {
+    name: "SELECT",
+    collection: "orders",
+    sql: Statement {
+        postgres: "select id, client_id, status, created_at, snapshot::text from orders \
+                   where client_id = $1 and id < $2 order by id desc limit $3",
+        sqlite: "select id, client_id, status, created_at, snapshot from orders \
+                 where client_id = $1 and id < $2 order by id desc limit $3",
+    },
 };
-const LIST_ALL: Statement = Statement {
-    postgres: "select id, client_id, status, created_at, snapshot::text from orders \
-               where $1::bigint is null and id < $2 order by id desc limit $3",
-    sqlite: "select id, client_id, status, created_at, snapshot from orders \
-             where $1 is null and id < $2 order by id desc limit $3",
+const LIST_ALL: Operation = Operation {
+    name: "SELECT",
+    collection: "orders",
+    sql: Statement {
+        postgres: "select id, client_id, status, created_at, snapshot::text from orders \
+                   where $1::bigint is null and id < $2 order by id desc limit $3",
+        sqlite: "select id, client_id, status, created_at, snapshot from orders \
+                 where $1 is null and id < $2 order by id desc limit $3",
+    },
 };
 
 impl OrderOwner {
@@ -90,31 +110,35 @@ impl OrderRepository for SqlOrders {
         client_id: ClientId,
         key: &IdempotencyKey,
     ) -> Result<Option<StoredAnswer>, RepositoryError> {
-        reading(async {
-            Ok(on_engine!(self.pools.reader().await?, mut connection => {
-                let query = sqlx::query_as(ANSWER).bind(client_id.get()).bind(key.as_str());
-                query.fetch_optional(&mut *connection).await?
-            }))
-        })
-        .await
+        self.client
+            .call(&ANSWER, async {
+                let mut connection = self.client.reader().await?;
+                let sql = ANSWER.sql.on(&connection);
+                Ok(on_engine!(&mut connection, connection => {
+                    let query = sqlx::query_as(sql).bind(client_id.get()).bind(key.as_str());
+                    query.fetch_optional(&mut **connection).await?
+                }))
+            })
+            .await
     }
 
     async fn prune_keys(&self, before: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
-        reading(async {
-            let mut connection = self.pools.writer().await?;
-            let sql = PRUNE.on(&connection);
-            Ok(on_engine!(&mut connection, connection => {
-                let query = sqlx::query(sql).bind(before.micros()).bind(i64::from(limit));
-                query.execute(&mut **connection).await?.rows_affected()
-            }))
-        })
-        .await
+        self.client
+            .call(&PRUNE, async {
+                let mut connection = self.client.writer().await?;
+                let sql = PRUNE.sql.on(&connection);
+                Ok(on_engine!(&mut connection, connection => {
+                    let query = sqlx::query(sql).bind(before.micros()).bind(i64::from(limit));
+                    query.execute(&mut **connection).await?.rows_affected()
+                }))
+            })
+            .await
     }
 
     async fn find(&self, id: OrderId, owner: OrderOwner) -> Result<Option<Order>, RepositoryError> {
-        reading(async {
-            let mut connection = self.pools.reader().await?;
-            let sql = FIND.on(&connection);
+        self.client.call(&FIND, async {
+            let mut connection = self.client.reader().await?;
+            let sql = FIND.sql.on(&connection);
             let row: Option<Row> = on_engine!(&mut connection, connection => {
                 sqlx::query_as(sql).bind(id.uuid()).bind(owner.client_id()).fetch_optional(&mut **connection).await?
             });
@@ -129,12 +153,13 @@ impl OrderRepository for SqlOrders {
         before: Option<OrderId>,
         limit: u32,
     ) -> Result<Vec<Order>, RepositoryError> {
-        reading(async {
-            let mut connection = self.pools.reader().await?;
-            let sql = match owner {
-                OrderOwner::Client(_) => LIST_OWN.on(&connection),
-                OrderOwner::Anyone => LIST_ALL.on(&connection),
-            };
+        let operation = match owner {
+            OrderOwner::Client(_) => &LIST_OWN,
+            OrderOwner::Anyone => &LIST_ALL,
+        };
+        self.client.call(operation, async {
+            let mut connection = self.client.reader().await?;
+            let sql = operation.sql.on(&connection);
             let before = before.map_or(Uuid::max(), OrderId::uuid);
             let rows: Vec<Row> = on_engine!(&mut connection, connection => {
                 sqlx::query_as(sql).bind(owner.client_id()).bind(before).bind(i64::from(limit)).fetch_all(&mut **connection).await?

@@ -1,16 +1,17 @@
 //! Promotions and the codes of the coupon files.
 
 use async_trait::async_trait;
-use database::{Pools, Statement, on_engine};
+use database::{Statement, on_engine};
 use domain::{CodeSet, Money, Promotion, PromotionKind, Timestamp};
 use futures_util::TryStreamExt;
 use sqlx::Row as _;
 
-use super::{PromotionRepository, RepositoryError, loading, reading};
+use super::client::{Client, Operation};
+use super::{PromotionRepository, RepositoryError};
 
 /// Promotions in SQL.
-#[derive(Debug, Clone)]
-pub struct SqlPromotions(pub Pools);
+#[derive(Clone)]
+pub struct SqlPromotions(pub Client);
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -58,55 +59,74 @@ impl TryFrom<Row> for Promotion {
     }
 }
 
-const PROMOTIONS: &str = "select code, kind, value, min_items, min_subtotal_cents, max_discount_cents, starts_at, ends_at, \
-    max_uses, max_uses_per_client, active from promotions where retired_at is null";
-const CORPUS: &str = "select code from coupon_codes where generation = (select max(generation) from data_loads \
-    where data_set = 'coupons' and published_at is not null)";
+const PROMOTIONS: Operation = Operation::same(
+    "SELECT",
+    "promotions",
+    "select code, kind, value, min_items, min_subtotal_cents, max_discount_cents, starts_at, ends_at, \
+    max_uses, max_uses_per_client, active from promotions where retired_at is null",
+);
+const CORPUS: Operation = Operation::same(
+    "SELECT",
+    "coupon_codes",
+    "select code from coupon_codes where generation = (select max(generation) from data_loads \
+    where data_set = 'coupons' and published_at is not null)",
+);
 const CORPUS_SIZE: &str = "select count(*) from coupon_codes where generation = (select max(generation) from data_loads \
     where data_set = 'coupons' and published_at is not null)";
-const USED: Statement = Statement {
-    postgres: "select name, used from limit_counters where name in (select jsonb_array_elements_text($1::jsonb))",
-    sqlite: "select name, used from limit_counters where name in (select value from json_each($1))",
+const USED: Operation = Operation {
+    name: "SELECT",
+    collection: "limit_counters",
+    sql: Statement {
+        postgres: "select name, used from limit_counters where name in (select jsonb_array_elements_text($1::jsonb))",
+        sqlite: "select name, used from limit_counters where name in (select value from json_each($1))",
+    },
 };
 
 #[async_trait]
 impl PromotionRepository for SqlPromotions {
     async fn promotions(&self) -> Result<Vec<Promotion>, RepositoryError> {
-        loading(async {
-            let rows: Vec<Row> = on_engine!(self.0.reader().await?, mut connection => {
-                sqlx::query_as(PROMOTIONS).fetch_all(&mut *connection).await?
-            });
-            rows.into_iter().map(Promotion::try_from).collect()
-        })
-        .await
+        self.0
+            .load(&PROMOTIONS, async {
+                let mut connection = self.0.reader().await?;
+                let sql = PROMOTIONS.sql.on(&connection);
+                let rows: Vec<Row> = on_engine!(&mut connection, connection => {
+                    sqlx::query_as(sql).fetch_all(&mut **connection).await?
+                });
+                rows.into_iter().map(Promotion::try_from).collect()
+            })
+            .await
     }
 
     async fn corpus(&self) -> Result<CodeSet, RepositoryError> {
-        loading(async {
-            // One at a time: as texts of their own all of them would take several times the memory of the set.
-            Ok(on_engine!(self.0.reader().await?, mut connection => {
-                let codes: i64 = sqlx::query_scalar(CORPUS_SIZE).fetch_one(&mut *connection).await?;
-                let mut set = CodeSet::with_capacity(usize::try_from(codes).unwrap_or_default());
-                let mut rows = sqlx::query(CORPUS).fetch(&mut *connection);
-                while let Some(row) = rows.try_next().await? {
-                    set.insert(row.try_get(0)?);
-                }
-                set
-            }))
-        })
-        .await
+        self.0
+            .load(&CORPUS, async {
+                let mut connection = self.0.reader().await?;
+                let sql = CORPUS.sql.on(&connection);
+                // One at a time: as texts of their own all of them would take several times the memory of the set.
+                Ok(on_engine!(&mut connection, connection => {
+                    let codes: i64 = sqlx::query_scalar(CORPUS_SIZE).fetch_one(&mut **connection).await?;
+                    let mut set = CodeSet::with_capacity(usize::try_from(codes).unwrap_or_default());
+                    let mut rows = sqlx::query(sql).fetch(&mut **connection);
+                    while let Some(row) = rows.try_next().await? {
+                        set.insert(row.try_get(0)?);
+                    }
+                    set
+                }))
+            })
+            .await
     }
 
     async fn used(&self, counters: &[&str]) -> Result<Vec<(String, i64)>, RepositoryError> {
         let counters = serde_json::to_string(counters)
             .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
-        reading(async {
-            let mut connection = self.0.reader().await?;
-            let sql = USED.on(&connection);
-            Ok(on_engine!(&mut connection, connection => {
-                sqlx::query_as(sql).bind(&counters).fetch_all(&mut **connection).await?
-            }))
-        })
-        .await
+        self.0
+            .call(&USED, async {
+                let mut connection = self.0.reader().await?;
+                let sql = USED.sql.on(&connection);
+                Ok(on_engine!(&mut connection, connection => {
+                    sqlx::query_as(sql).bind(&counters).fetch_all(&mut **connection).await?
+                }))
+            })
+            .await
     }
 }

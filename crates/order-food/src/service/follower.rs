@@ -93,6 +93,7 @@ impl Follower {
             self.promotions.reload_corpus().await?;
         }
         self.seen = Some(counters);
+        self.readiness.note_in_step();
         Ok(())
     }
 }

@@ -78,6 +78,11 @@ impl Keys {
         Ok(Caller { client_id: entry.stored.client_id, scopes: entry.stored.scopes })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.ring.load().as_ref().map_or(0, |ring| ring.entries.len())
+    }
+
     /// Reads all keys again and puts them in place at once.
     pub async fn reload(&self) -> Result<(), RepositoryError> {
         let stored = self.repository.keys().await?;

@@ -8,7 +8,10 @@ use domain::{
     Promotion, PromotionRefused, Timestamp, price,
 };
 use sha2::{Digest, Sha256};
+use telemetry::traces;
+use tracing::{Instrument, Span};
 
+use crate::metrics::{CouponOutcome, OrderingMetrics};
 use crate::repository::{
     KeyClaim, LimitKind, NewOrder, OrderOwner, OrderPlacement, OrderRepository, Redemption, RepositoryError,
     StoredAnswer,
@@ -66,12 +69,24 @@ struct Priced {
     promotion: Option<Arc<Promotion>>,
 }
 
+impl Priced {
+    /// What was decided about the code, if there is one.
+    const fn coupon(&self) -> Option<CouponOutcome> {
+        match (&self.snapshot.coupon_code, &self.promotion) {
+            (None, _) => None,
+            (Some(_), Some(_)) => Some(CouponOutcome::Promotion),
+            (Some(_), None) => Some(CouponOutcome::Corpus),
+        }
+    }
+}
+
 /// Takes orders.
 pub struct Ordering {
     menu: Arc<Menu>,
     promotions: Arc<Promotions>,
     orders: Arc<dyn OrderRepository>,
     clock: Arc<dyn Clock>,
+    metrics: OrderingMetrics,
     to_json: fn(&Order) -> Vec<u8>,
 }
 
@@ -82,9 +97,10 @@ impl Ordering {
         promotions: Arc<Promotions>,
         orders: Arc<dyn OrderRepository>,
         clock: Arc<dyn Clock>,
+        metrics: OrderingMetrics,
         to_json: fn(&Order) -> Vec<u8>,
     ) -> Self {
-        Self { menu, promotions, orders, clock, to_json }
+        Self { menu, promotions, orders, clock, metrics, to_json }
     }
 
     /// Prices the cart from one state of the menu and stores the order. `Ok` means that it is durable. The same key
@@ -97,7 +113,8 @@ impl Ordering {
     ) -> Result<PlacedOrder, OrderRefused> {
         let request_hash = key.as_ref().map(|_| request_hash(&cart));
         let now = self.clock.now();
-        let outcome = match self.price(cart, now) {
+        let priced = telemetry::span!("order.price").in_scope(|| self.price(cart, now));
+        let outcome = match priced {
             Ok(priced) => self.store(caller.client_id, priced, key.clone().zip(request_hash), now).await,
             Err(refused) => Err(refused),
         };
@@ -106,7 +123,7 @@ impl Ordering {
             (Err(refused), Some((key, request_hash))) if refused.is_by_the_rules() => {
                 match self.orders.answer(caller.client_id, &key).await? {
                     None => Err(refused),
-                    Some(answer) => answer.replay(&request_hash),
+                    Some(answer) => answer.replay(&request_hash).inspect(|_| self.metrics.note_replayed()),
                 }
             }
             (outcome, _) => outcome,
@@ -120,6 +137,10 @@ impl Ordering {
         claim: Option<(IdempotencyKey, [u8; 32])>,
         now: Timestamp,
     ) -> Result<PlacedOrder, OrderRefused> {
+        let span = Span::current();
+        let total = priced.snapshot.total_cents;
+        traces::add_event(&span, "priced", || [("order.total_cents", total.cents().into())]);
+        let coupon = priced.coupon();
         let discount = priced.snapshot.discount_cents;
         let redemption = priced.promotion.map(|promotion| Redemption {
             code: promotion.code.clone(),
@@ -132,9 +153,18 @@ impl Ordering {
             .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
         let idempotency =
             claim.map(|(key, request_hash)| KeyClaim { key, request_hash, response: body.clone() });
-        match self.orders.place(NewOrder { order, snapshot_json, idempotency, redemption }).await? {
-            OrderPlacement::Stored => Ok(PlacedOrder { body, is_replay: false }),
-            OrderPlacement::Replayed(body) => Ok(PlacedOrder { body, is_replay: true }),
+        let id = order.id;
+        let placing = self.orders.place(NewOrder { order, snapshot_json, idempotency, redemption });
+        match placing.instrument(telemetry::span!("order.persist")).await? {
+            OrderPlacement::Stored => {
+                traces::add_event(&span, "persisted", || [("order.id", id.to_string().into())]);
+                self.metrics.note_placed(total, coupon);
+                Ok(PlacedOrder { body, is_replay: false })
+            }
+            OrderPlacement::Replayed(body) => {
+                self.metrics.note_replayed();
+                Ok(PlacedOrder { body, is_replay: true })
+            }
             OrderPlacement::KeyReused => Err(OrderRefused::KeyReused),
             OrderPlacement::LimitReached(kind) => Err(OrderRefused::LimitReached(kind)),
         }
@@ -142,7 +172,7 @@ impl Ordering {
 
     /// What the cart would cost now. Stores and reserves nothing.
     pub async fn quote(&self, caller: Option<Caller>, cart: Cart) -> Result<OrderSnapshot, OrderRefused> {
-        let priced = self.price(cart, self.clock.now())?;
+        let priced = telemetry::span!("order.price").in_scope(|| self.price(cart, self.clock.now()))?;
         if let Some(promotion) = &priced.promotion {
             let limits = limits(promotion, caller.map(|caller| caller.client_id));
             if let Some(kind) = self.promotions.reached(&limits).await? {

@@ -43,6 +43,13 @@ impl Promotions {
         })
     }
 
+    /// How many promotions there are, and how many codes of the coupon files.
+    pub fn counts(&self) -> (usize, usize) {
+        let promotions = self.by_code.load().as_ref().map_or(0, |promotions| promotions.len());
+        let codes = self.corpus.load().as_ref().map_or(0, |corpus| corpus.len());
+        (promotions, codes)
+    }
+
     /// Reads the promotions again and puts them in place at once.
     pub async fn reload(&self) -> Result<(), RepositoryError> {
         let promotions = self.repository.promotions().await?;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::service::{Keys, Menu};
 
@@ -12,6 +13,8 @@ pub struct Readiness {
     schema: RwLock<Schema>,
     /// `None` before the first look.
     is_database_up: RwLock<Option<bool>>,
+    /// When what is in memory was last found in step with the database.
+    in_step_at: RwLock<Option<Instant>>,
     is_draining: AtomicBool,
 }
 
@@ -34,6 +37,7 @@ impl Readiness {
             keys,
             schema: RwLock::new(Schema::Unknown),
             is_database_up: RwLock::new(None),
+            in_step_at: RwLock::new(None),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -85,6 +89,16 @@ impl Readiness {
     /// Notes whether the database answered; returns whether that is news.
     pub fn set_database_up(&self, is_up: bool) -> bool {
         self.is_database_up.write().unwrap_or_else(PoisonError::into_inner).replace(is_up) != Some(is_up)
+    }
+
+    /// How long ago what is in memory was last found in step with the database, if it ever was.
+    pub fn catalogue_age(&self) -> Option<Duration> {
+        self.in_step_at.read().unwrap_or_else(PoisonError::into_inner).map(|moment| moment.elapsed())
+    }
+
+    /// Notes that what is in memory is what is in the database.
+    pub fn note_in_step(&self) {
+        *self.in_step_at.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether the process was told to stop.

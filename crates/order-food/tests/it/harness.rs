@@ -13,7 +13,7 @@ use order_food::config::{Arguments, Config};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-use telemetry::StopSignals;
+use telemetry::{LogCounts, StopSignals, Tracing};
 use test_database::{TestDatabase, TestEngine, execute};
 
 /// The key of the demo data: `create_order read_orders`.
@@ -90,7 +90,9 @@ impl TestServer {
     pub async fn start_with(engine: TestEngine, arguments: &[&str]) -> Self {
         let database = TestDatabase::migrated(engine).await;
         load_sample_data(&database).await;
-        Self::start_on(database, arguments).await
+        let server = Self::start_on(database, arguments).await;
+        eventually("orders can be written", async || server.state.writer.connected() > 0).await;
+        server
     }
 
     /// Started on a database as it is.
@@ -99,7 +101,8 @@ impl TestServer {
         let arguments =
             Arguments::try_parse_from(fixed.iter().chain(arguments)).expect("the arguments are right");
         let config = Config::try_from(&arguments).expect("the settings are right");
-        let bound = BoundServer::start(config).await.expect("the server starts");
+        let bound = BoundServer::start(config, Tracing::off(), LogCounts::default()).await;
+        let bound = bound.expect("the server starts");
         let address = bound.address();
         let state = bound.state();
         let signals = StopSignals::listen().unwrap();
@@ -181,6 +184,13 @@ pub fn cart(items: &[(&str, u32)]) -> String {
         .map(|(id, quantity)| serde_json::json!({"productId": id, "quantity": quantity}))
         .collect();
     serde_json::json!({ "items": items }).to_string()
+}
+
+/// The body of an order of these products and quantities with a coupon code.
+pub fn cart_with_code(items: &[(&str, u32)], code: &str) -> String {
+    let mut cart: Value = serde_json::from_str(&cart(items)).unwrap();
+    cart["couponCode"] = code.into();
+    cart.to_string()
 }
 
 /// The compiled-in data, and clients with the keys above.

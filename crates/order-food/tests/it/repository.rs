@@ -5,11 +5,13 @@ use domain::{
     ClientId, CouponCode, Money, Order, OrderLine, OrderSnapshot, Product, ProductId, ProductImage, Quantity,
     Timestamp,
 };
+use order_food::metrics::WriterMetrics;
 use order_food::repository::writer::OrderWriter;
 use order_food::repository::{
-    ChangeRepository, KeyRepository, MenuRepository, NewOrder, OrderOwner, OrderPlacement, OrderRepository,
-    RepositoryError, SqlChanges, SqlKeys, SqlMenu, SqlOrders,
+    ChangeRepository, Client, KeyRepository, MenuRepository, NewOrder, OrderOwner, OrderPlacement,
+    OrderRepository, RepositoryError, SqlChanges, SqlKeys, SqlMenu, SqlOrders,
 };
+use telemetry::metrics::Registry;
 use test_database::{TestDatabase, TestEngine, on_both_engines};
 
 on_both_engines!(
@@ -23,20 +25,22 @@ on_both_engines!(
     a_missing_table_is_not_an_outage,
 );
 
-/// A database with two clients, and its pools.
-pub async fn fresh(engine: TestEngine) -> (TestDatabase, Pools) {
+/// A database with two clients, and a way to it.
+pub async fn fresh(engine: TestEngine) -> (TestDatabase, Client) {
     let database = TestDatabase::migrated(engine).await;
     database
         .execute(
             "insert into api_clients (name, source, created_at, updated_at) values ('one', 'file', 0, 0), ('two', 'api', 0, 0)",
         )
         .await;
-    let pools = Pools::open(&database.url(), "test", 3);
-    (database, pools)
+    let url = database.url();
+    let client = Client::new(Pools::open(&url, "test", 3), &url, &Registry::off());
+    (database, client)
 }
 
-fn sql_orders(database: &TestDatabase, pools: Pools) -> SqlOrders {
-    SqlOrders { pools, writer: OrderWriter::start(&database.url(), 2) }
+fn sql_orders(database: &TestDatabase, client: Client) -> SqlOrders {
+    let writer = OrderWriter::start(&database.url(), 2, &WriterMetrics::new(&Registry::off()));
+    SqlOrders { client, writer }
 }
 
 /// An order to be stored with nothing beside it.
@@ -72,8 +76,8 @@ pub fn order(client: i64, moment_micros: i64) -> Order {
 }
 
 async fn orders_read_back_as_written(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
-    let orders = sql_orders(&database, pools);
+    let (database, client) = fresh(engine).await;
+    let orders = sql_orders(&database, client);
     let order = order(1, 1_795_000_000_123_456);
     orders.place(new(&order)).await.unwrap();
     let found = orders.find(order.id, OrderOwner::Client(ClientId::new(1))).await.unwrap();
@@ -83,8 +87,8 @@ async fn orders_read_back_as_written(engine: TestEngine) {
 }
 
 async fn an_id_is_stored_once(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
-    let orders = sql_orders(&database, pools);
+    let (database, client) = fresh(engine).await;
+    let orders = sql_orders(&database, client);
     let order = order(1, 1_795_000_000_000_000);
     for _ in 0..2 {
         // The second time is what a retry after a lost answer looks like.
@@ -94,8 +98,8 @@ async fn an_id_is_stored_once(engine: TestEngine) {
 }
 
 async fn pages_follow_the_id(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
-    let orders = sql_orders(&database, pools);
+    let (database, client) = fresh(engine).await;
+    let orders = sql_orders(&database, client);
     let mut own = Vec::new();
     for minute in 0..7 {
         let (one, two) = (
@@ -116,8 +120,8 @@ async fn pages_follow_the_id(engine: TestEngine) {
 }
 
 async fn an_unreadable_snapshot_is_named(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
-    let orders = sql_orders(&database, pools);
+    let (database, client) = fresh(engine).await;
+    let orders = sql_orders(&database, client);
     let order = order(1, 1_795_000_000_000_000);
     orders.place(new(&order)).await.unwrap();
     database.execute("update orders set snapshot = '{\"v\": 1}'").await;
@@ -127,7 +131,7 @@ async fn an_unreadable_snapshot_is_named(engine: TestEngine) {
 }
 
 async fn the_menu_is_what_is_sold(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
+    let (database, client) = fresh(engine).await;
     database
         .execute(
             "insert into products (id, name, category, price_cents, image_thumbnail, image_mobile, image_tablet, \
@@ -136,14 +140,14 @@ async fn the_menu_is_what_is_sold(engine: TestEngine) {
              (1, 'One', 'C', 999999999, null, null, null, null, 'api', null, 0, 0)",
         )
         .await;
-    let products = SqlMenu(pools).products().await.unwrap();
+    let products = SqlMenu(client).products().await.unwrap();
     assert_eq!(products.iter().map(|product| &*product.name).collect::<Vec<_>>(), ["One", "Nine"]);
     assert_eq!(products[0].price, Money::MAX_PRICE);
     assert_eq!(products[1].image.as_ref().unwrap().tablet, "b");
 }
 
 async fn keys_are_those_that_can_be_used(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
+    let (database, client) = fresh(engine).await;
     let pepper = domain::Pepper::new(b"p");
     for key in ["good", "revoked", "retired"] {
         crate::harness::insert_key(&database, key, &pepper, key, "read_orders", "77").await;
@@ -156,7 +160,7 @@ async fn keys_are_those_that_can_be_used(engine: TestEngine) {
             by_client("retired")
         ))
         .await;
-    let keys = SqlKeys(pools).keys().await.unwrap();
+    let keys = SqlKeys(client).keys().await.unwrap();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].hash, pepper.hash("good"));
     assert_eq!(keys[0].expires_at, Some(Timestamp::from_micros(77)));
@@ -164,8 +168,8 @@ async fn keys_are_those_that_can_be_used(engine: TestEngine) {
 }
 
 async fn counters_and_schema(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
-    let changes = SqlChanges(pools);
+    let (database, client) = fresh(engine).await;
+    let changes = SqlChanges(client);
     let before = changes.counters().await.unwrap();
     database.execute("update change_counters set menu = menu + 1").await;
     let after = changes.counters().await.unwrap();
@@ -175,9 +179,9 @@ async fn counters_and_schema(engine: TestEngine) {
 }
 
 async fn a_missing_table_is_not_an_outage(engine: TestEngine) {
-    let (database, pools) = fresh(engine).await;
+    let (database, client) = fresh(engine).await;
     database.execute("drop view order_lines; drop view order_summaries; drop table orders").await;
-    let orders = sql_orders(&database, pools);
+    let orders = sql_orders(&database, client);
     let error = orders.place(new(&order(1, 1_795_000_000_000_000))).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Refused), "{error:?}");
 }

@@ -4,6 +4,8 @@ use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::Scope;
+use telemetry::traces;
+use tracing::Span;
 
 use crate::app::AppState;
 use crate::handler::authentication::authenticate;
@@ -16,16 +18,24 @@ use crate::handler::limits;
 /// Places an order. Checked in this order: key, size, media type, JSON, shape and limits (400), rules (422).
 pub async fn place(
     request: HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authenticate(&request, &app, Scope::CreateOrder)?;
+    let taken = take(&request, payload, &app).await;
+    taken.inspect_err(|error| app.ordering_metrics.note_refused(error.reason().as_str()))
+}
+
+async fn take(request: &HttpRequest, mut payload: Payload, app: &AppState) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(request, app, Scope::CreateOrder)?;
     let key = idempotency_key(request.headers())?;
-    let body = read_json(&request, &mut payload).await?;
-    let cart = limits::decode_cart(&request, &app, &body)?;
+    let body = read_json(request, &mut payload).await?;
+    let cart = telemetry::span!("order.validate").in_scope(|| limits::decode_cart(request, app, &body))?;
+    traces::add_event(&Span::current(), "validated", || {
+        [("order.lines", i64::try_from(cart.items.len()).unwrap_or(i64::MAX).into())]
+    });
     let placed = app.ordering.place(caller, cart, key).await.map_err(ApiError::from);
-    let placed = placed.inspect_err(|error| limits::note_refusal(&request, &app, error))?;
-    fault::after_commit(&request, &app);
+    let placed = placed.inspect_err(|error| limits::note_refusal(request, app, error))?;
+    fault::after_commit(request, app);
     let mut response = HttpResponse::Ok();
     if placed.is_replay {
         response.insert_header(("Idempotent-Replayed", "true"));

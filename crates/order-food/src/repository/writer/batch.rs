@@ -6,6 +6,7 @@ use std::time::Duration;
 use database::{Connection, DatabaseUrl, Engine, Session, on_engine};
 use sqlx::Connection as _;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::super::{NewOrder, OrderPlacement, StoredAnswer};
@@ -70,13 +71,23 @@ impl Store {
             return Err(sqlx::Error::PoolTimedOut);
         }
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolTimedOut) };
-        let stored = timeout(Self::STATEMENT_DEADLINE, async {
+        let span = telemetry::span!(
+            "INSERT orders",
+            otel.kind = "client",
+            db.system.name = self.url.engine(),
+            db.namespace = self.url.name(),
+            db.operation.name = "INSERT",
+            db.collection.name = "orders",
+            db.operation.batch.size = orders.len(),
+        );
+        let storing = async {
             match connection {
                 Engine::Postgres(connection) => postgres::store(connection, orders).await,
                 Engine::Sqlite(connection) => sqlite::store(connection, orders).await,
             }
-        });
-        let outcome = stored.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        };
+        let stored = timeout(Self::STATEMENT_DEADLINE, storing.instrument(span)).await;
+        let outcome = stored.unwrap_or(Err(sqlx::Error::WorkerCrashed));
         self.used_at = Instant::now();
         let is_lost =
             |error: &sqlx::Error| !database::is_certainly_not_done(error) || database::is_unavailable(error);

@@ -17,10 +17,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use database::DatabaseUrl;
+use telemetry::traces;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{Instrument, Span};
 
 use super::{NewOrder, OrderPlacement, RepositoryError};
+use crate::metrics::WriterMetrics;
 use batch::{Outcomes, Store};
 
 /// Takes orders to be stored. Cloning gives another handle to the same queue.
@@ -38,7 +41,11 @@ pub(super) struct Job {
     /// Set once, by the writer that takes the order or by the request that stops waiting for it to be taken: whoever
     /// comes first decides whether it is written.
     is_claimed: Arc<AtomicBool>,
+    /// When it was put into the queue.
+    queued: Instant,
     deadline: Instant,
+    /// What the order's request is inside of.
+    span: Span,
 }
 
 pub(super) type Outcome = Result<OrderPlacement, RepositoryError>;
@@ -58,7 +65,7 @@ impl OrderWriter {
     /// Starts as many writers as commits make sense at the same time: SQLite has one, PostgreSQL `writers`. One of them
     /// does all the work as long as it can: the fewer commits, the less each order costs. Where a commit takes long, be
     /// it the disk's doing or that of a key that somebody holds, the others take what waits behind it.
-    pub fn start(url: &DatabaseUrl, writers: usize) -> Self {
+    pub fn start(url: &DatabaseUrl, writers: usize, metrics: &WriterMetrics) -> Self {
         let (queue, jobs) = mpsc::channel(Self::QUEUE_ORDERS);
         let jobs = Arc::new(Mutex::new(jobs));
         let connected = Arc::new(AtomicUsize::new(0));
@@ -68,7 +75,8 @@ impl OrderWriter {
         let mut place = Place::First(batches.clone());
         for _ in 0..writers {
             let (store, connected) = (Store::new(url.clone()), connected.clone());
-            let writer = Writer { jobs: jobs.clone(), store, place, connected, is_counted: false };
+            let metrics = metrics.clone();
+            let writer = Writer { jobs: jobs.clone(), store, place, connected, is_counted: false, metrics };
             tokio::spawn(writer.run());
             place = Place::Second(batches.subscribe());
         }
@@ -81,11 +89,18 @@ impl OrderWriter {
         let is_claimed = Arc::new(AtomicBool::new(false));
         let now = Instant::now();
         let deadline = now + Self::DEADLINE;
-        let job = Job { order: Box::new(order), reply, is_claimed: is_claimed.clone(), deadline };
+        let job = Job {
+            order: Box::new(order),
+            reply,
+            is_claimed: is_claimed.clone(),
+            queued: now,
+            deadline,
+            span: Span::current(),
+        };
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
 
         let mut outcome = outcome;
-        if self.connected.load(Ordering::Relaxed) == 0 {
+        if self.connected() == 0 {
             let patience = timeout_at(now + Self::UNCONNECTED_DEADLINE, &mut outcome).await;
             match patience {
                 Ok(answer) => return answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
@@ -100,6 +115,19 @@ impl OrderWriter {
             Err(_) if !is_claimed.swap(true, Ordering::AcqRel) => Err(RepositoryError::Unavailable(None)),
             Err(_) => Err(RepositoryError::OutcomeUnknown(None)),
         }
+    }
+}
+
+impl OrderWriter {
+    /// How many writers have a connection.
+    pub fn connected(&self) -> usize {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// How many orders wait, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let most = self.queue.max_capacity();
+        (most - self.queue.capacity(), most)
     }
 }
 
@@ -151,6 +179,7 @@ struct Writer {
     connected: Arc<AtomicUsize>,
     /// Whether this writer is among those counted as connected.
     is_counted: bool,
+    metrics: WriterMetrics,
 }
 
 impl Writer {
@@ -163,6 +192,10 @@ impl Writer {
             match self.next_batch(&mut backlog).await {
                 Some(batch) if batch.is_empty() => {}
                 Some(batch) => {
+                    let now = Instant::now();
+                    for job in &batch {
+                        self.metrics.note_wait(now - job.queued);
+                    }
                     self.place.note();
                     self.write(batch).await;
                     self.place.note();
@@ -222,14 +255,22 @@ impl Writer {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             let orders: Vec<&NewOrder> = part.iter().map(|job| &*job.order).collect();
-            let failure = match self.store.store(&orders).await {
+            let started = Instant::now();
+            let batch = traces::joint(part.iter().map(|job| &job.span), || {
+                telemetry::root_span!("order.write", order.batch.size = orders.len())
+            });
+            let span = batch.map_or_else(Span::none, |batch| batch.span);
+            let stored = self.store.store(&orders).instrument(span.clone()).await;
+            self.metrics.note_batch(orders.len(), started.elapsed(), stored.is_ok());
+            let failure = match stored {
                 Ok(outcomes) => {
                     Self::answer(part, outcomes, &mut parts);
                     continue;
                 }
                 Err(failure) => failure,
             };
-            self.recover(part, failure, &mut parts).await;
+            traces::fail(&span, "not_stored", "");
+            self.recover(part, failure, &mut parts).instrument(span).await;
         }
     }
 

@@ -4,11 +4,13 @@ mod breaking;
 mod cut_connections;
 mod documentation;
 mod embedded;
+mod handbook;
 mod money;
 mod overlapping_keys;
 mod proxy;
 mod settings;
 mod stopping;
+mod traces;
 mod two_instances;
 
 use std::net::SocketAddr;
@@ -41,9 +43,13 @@ impl Api {
         Self { process, address, client }
     }
 
-    /// Waits until it has its data.
+    /// Waits until it has its data and can write orders.
     async fn is_ready(&self) {
-        eventually("the API is ready", async || self.text("/readyz").await.contains("\"ready\"")).await;
+        eventually("the API is ready", async || {
+            let metrics = self.text("/metrics").await;
+            metrics.contains("\nready 1") && !metrics.contains("\norder_writers_connected 0")
+        })
+        .await;
     }
 
     fn url(&self, path: &str) -> String {

@@ -73,6 +73,9 @@ async fn ten_uses_are_ten_however_many_race(engine: TestEngine) {
     database.execute(&promotion("TENINALL", "10", "null")).await;
     database.execute(&promotion("FIVEEACH", "null", "5")).await;
     let apis = start(&database, engine, &[]);
+    for api in &apis {
+        api.is_ready().await;
+    }
     for (code, clients, expected) in
         [("TENINALL", &[KEY, OTHER_KEY][..], 10), ("FIVEEACH", &[KEY, OTHER_KEY, ADMIN_KEY][..], 15)]
     {

@@ -18,6 +18,12 @@ fn a_wrong_setting_is_one_line() {
         ("ENABLE_FAULT_INJECTION", "maybe"),
         ("LOAD_DEMO_DATA", "1"),
         ("RUST_LOG", "order_food=loud"),
+        ("ENABLE_METRICS", "perhaps"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:4318"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("JAEGER_ENDPOINT", "http://"),
+        ("OTEL_TRACES_SAMPLER", "often"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ] {
         let refused = Program::new("order-food").env(name, value).output();
         let said = String::from_utf8(refused.stderr).unwrap();

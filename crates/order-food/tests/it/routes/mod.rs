@@ -7,6 +7,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod limits;
+mod metrics;
 mod order_get;
 mod order_list;
 mod order_post;

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use domain::{CouponCode, Money};
+use order_food::metrics::WriterMetrics;
 use order_food::repository::writer::OrderWriter;
 use order_food::repository::{
     KeyClaim, LimitKind, NewOrder, OrderPlacement, Redemption, RepositoryError, UseLimit,
 };
+use telemetry::metrics::Registry;
 use test_database::{TestDatabase, TestEngine};
 
 use crate::harness::order_ids;
@@ -82,7 +84,7 @@ async fn a_batch_decides_each_order_by_itself(engine: TestEngine) {
             create trigger attempt before insert on orders for each row execute function attempt()";
         database.execute(count_attempts).await;
     }
-    let writer = OrderWriter::start(&database.url(), 1);
+    let writer = OrderWriter::start(&database.url(), 1, &WriterMetrics::new(&Registry::off()));
     let mut shop = Shop { database, writer, client: 0 };
     for poison in [Poison::None, Poison::NotJson, Poison::Nul, Poison::WithKeyAndPromotion] {
         for position in 0..3 {
@@ -99,7 +101,7 @@ async fn a_batch_decides_each_order_by_itself(engine: TestEngine) {
 
 async fn a_repetition_takes_no_use(engine: TestEngine) {
     let (database, _) = fresh(engine).await;
-    let writer = OrderWriter::start(&database.url(), 1);
+    let writer = OrderWriter::start(&database.url(), 1, &WriterMetrics::new(&Registry::off()));
     let shop = Shop { database, writer, client: 1 };
     let order = |key| keyed(shop.limited(shop.order(), "TWO", 2), key, 1);
     assert_eq!(shop.writer.place(order("first")).await.unwrap(), OrderPlacement::Stored);

@@ -1,0 +1,93 @@
+//! What a collector receives of a load.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use test_database::handbook::table;
+use test_database::{Collector, Manner, Program, Received, TestDatabase, TestEngine, on_both_engines, only};
+
+use crate::coupon_harness::CouponShop;
+
+on_both_engines!(a_load_is_one_trace, a_signal_while_files_are_read_is_told);
+
+const STEPS: [&str; 5] = [
+    "dataload.loadProducts",
+    "dataload.loadUsers",
+    "dataload.loadPromotions",
+    "dataload.loadOrders",
+    "dataload.loadCoupons",
+];
+
+fn load(database: &TestDatabase, collector: &Collector) -> Program {
+    Program::new("database-load")
+        .env("DATABASE_URL", database.url_text())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
+}
+
+fn is_failed(span: &Received) -> bool {
+    span.span.status.as_ref().is_some_and(|status| status.code == 2)
+}
+
+async fn a_load_is_one_trace(engine: TestEngine) {
+    let collector = Collector::start(Manner::Takes);
+    let database = TestDatabase::migrated(engine).await;
+    assert!(load(&database, &collector).output().status.success());
+    let spans = collector.spans();
+    let root = only(&spans, "dataload.execute");
+    assert_eq!(root.resource["service.name"], "database-load");
+    assert_eq!(root.attribute("process.exit.code").as_deref(), Some("0"));
+    for name in STEPS {
+        let step = only(&spans, name);
+        assert!(step.is_child_of(root), "{name}");
+        assert_eq!(step.attribute("dataload.outcome").as_deref(), Some("published"), "{name}");
+        for part in ["dataload.parse", "dataload.publish"] {
+            let parts = spans.iter().filter(|span| span.span.name == part && span.is_child_of(step)).count();
+            assert_eq!(parts, 1, "{part} of {name}");
+        }
+    }
+    assert_eq!(only(&spans, STEPS[0]).attribute("dataload.rows.read").as_deref(), Some("10"));
+
+    let names: BTreeSet<_> = spans.iter().map(|span| span.span.name.clone()).collect();
+    let documented = table("telemetry.md", "### Spans of database-load").into_iter();
+    assert_eq!(names, documented.map(|row| row[0].clone()).collect());
+
+    assert!(load(&database, &collector).output().status.success());
+    let again = collector.spans().split_off(spans.len());
+    for name in STEPS {
+        assert_eq!(only(&again, name).attribute("dataload.outcome").as_deref(), Some("unchanged"), "{name}");
+    }
+    let export = format!("{:?}", collector.spans());
+    for secret in ["apitest", "SAVE10", "HAPPYHOURS"] {
+        assert!(!export.contains(secret), "{secret}");
+    }
+}
+
+async fn a_signal_while_files_are_read_is_told(engine: TestEngine) {
+    let collector = Collector::start(Manner::Takes);
+    let shop = CouponShop::new(engine).await;
+    shop.write_large(8);
+    let program = shop.coupons([shop.folder_text(), "--memory-budget", "32MiB"]);
+    let mut process = program.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()).start();
+    process.wait_for_line("reading coupon files", Duration::from_secs(30));
+    process.signal("TERM");
+    let told = Instant::now();
+    assert_eq!(process.wait(Duration::from_secs(5)).code(), Some(143));
+    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    let spans = collector.spans();
+    let root = only(&spans, "dataload.execute");
+    assert!(is_failed(root));
+    assert_eq!(root.attribute("process.exit.code").as_deref(), Some("143"));
+}
+
+#[tokio::test]
+async fn a_wrong_file_is_told() {
+    let collector = Collector::start(Manner::Takes);
+    let database = TestDatabase::migrated(TestEngine::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("products.csv"), "id,name,category,price\n1,Waffle,Waffle,cheap\n")
+        .unwrap();
+    let output = load(&database, &collector).env("DATA_DIR", folder.path()).output();
+    assert_eq!(output.status.code(), Some(4));
+    let spans = collector.spans();
+    assert!(is_failed(only(&spans, "dataload.execute")) && is_failed(only(&spans, "dataload.loadProducts")));
+}

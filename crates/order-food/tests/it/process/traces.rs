@@ -1,0 +1,300 @@
+//! What a collector receives.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use test_database::{Collector, Manner, Received, TestDatabase, TestEngine, on_both_engines, only};
+
+use super::Api;
+use crate::harness::{ADMIN_KEY, KEY, cart, cart_with_code, load_sample_data};
+
+on_both_engines!(an_order_is_one_trace, orders_of_one_transaction_are_linked_with_it, reading_is_seen_as_sql);
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+/// `opentelemetry_proto`'s numbers.
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const ERROR: i32 = 2;
+
+async fn traced(engine: TestEngine, collector: &Collector, settings: &[(&str, &str)]) -> (TestDatabase, Api) {
+    let database = TestDatabase::migrated(engine).await;
+    load_sample_data(&database).await;
+    let endpoint = collector.endpoint();
+    let mut all =
+        vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    all.extend_from_slice(settings);
+    let api = Api::start(database.url_text(), &all);
+    api.is_ready().await;
+    (database, api)
+}
+
+async fn an_order_is_one_trace(engine: TestEngine) {
+    let collector = Collector::start(Manner::Takes);
+    let settings = [("ENVIRONMENT", "testing"), ("SERVICE_VERSION", "9.8.7")];
+    let (database, mut api) = traced(engine, &collector, &settings).await;
+    let request = api.client.post(api.url("/api/order")).header("api_key", KEY);
+    let request = request.header("content-type", "application/json").header("x-request-id", "lunch-7");
+    let request = request.header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
+    let response = request.body(cart(&[("1", 2), ("3", 1)])).send().await.unwrap();
+    let traceresponse = response.headers()["traceresponse"].to_str().unwrap().to_owned();
+    let order: Value = response.json().await.unwrap();
+
+    let spans = collector.wait_for("the order", |spans| {
+        spans.iter().any(|span| span.span.name == "POST /api/order")
+            && spans.iter().any(|span| span.span.name == "order.write")
+    });
+    let server = only(&spans, "POST /api/order");
+    assert_eq!((server.trace_id().as_str(), server.span.kind), (TRACE, SERVER));
+    assert_eq!(server.span.parent_span_id, [0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31]);
+    let span_id: String = server.span.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(traceresponse, format!("00-{TRACE}-{span_id}-01"));
+    let attribute = |name| server.attribute(name).unwrap_or_default();
+    assert_eq!(attribute("http.request.method"), "POST");
+    assert_eq!(attribute("http.route"), "/api/order");
+    assert_eq!(attribute("url.path"), "/api/order");
+    assert_eq!(attribute("url.scheme"), "http");
+    assert_eq!(attribute("http.response.status_code"), "200");
+    assert_eq!(attribute("server.port"), api.address.port().to_string());
+    assert_eq!(attribute("network.protocol.version"), "1.1");
+    assert_eq!(attribute("http.request.header.x-request-id"), "lunch-7");
+    assert_eq!(attribute("http.response.header.content-type"), "application/json");
+    assert_eq!(server.events(), ["validated", "priced", "persisted"]);
+    let persisted = format!("{:?}", server.span.events[2].attributes);
+    assert!(persisted.contains(order["id"].as_str().unwrap()), "{persisted}");
+    for child in ["order.validate", "order.price", "order.persist"] {
+        assert!(only(&spans, child).is_child_of(server), "{child}");
+    }
+
+    let (persist, write) = (only(&spans, "order.persist"), only(&spans, "order.write"));
+    assert!(write.links_to(persist) && persist.links_to(write));
+    assert_eq!(write.attribute("order.batch.size").as_deref(), Some("1"));
+    let sql = only(&spans, "INSERT orders");
+    assert!(sql.is_child_of(write));
+    assert_eq!(sql.span.kind, CLIENT);
+    assert_eq!(sql.attribute("db.system.name").as_deref(), Some(database.url().engine()));
+    assert_eq!(sql.attribute("db.collection.name").as_deref(), Some("orders"));
+
+    let resource = |name: &str| server.resource.get(name).map(String::as_str).unwrap_or_default();
+    assert_eq!(resource("service.name"), "order-food");
+    assert_eq!(resource("service.version"), "9.8.7");
+    assert_eq!(resource("deployment.environment.name"), "testing");
+    assert_eq!(resource("service.instance.id").len(), 32);
+
+    let line = api.process.wait_for_line("lunch-7", Duration::from_secs(5));
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["trace_id"], TRACE, "log and span are joined by the trace's id");
+}
+
+async fn orders_of_one_transaction_are_linked_with_it(engine: TestEngine) {
+    const ORDERS: usize = 48;
+    let collector = Collector::start(Manner::Takes);
+    let (_database, api) = traced(engine, &collector, &[]).await;
+    let orders: Vec<_> = (0..ORDERS)
+        .map(|_| {
+            let request = api.client.post(api.url("/api/order")).header("api_key", KEY);
+            let request = request.header("content-type", "application/json").body(cart(&[("1", 1)]));
+            tokio::spawn(async move { request.send().await.unwrap().status() })
+        })
+        .collect();
+    for order in orders {
+        assert_eq!(order.await.unwrap(), 200);
+    }
+    let named = |spans: &[Received], name: &str| {
+        spans.iter().filter(|span| span.span.name == name).cloned().collect::<Vec<_>>()
+    };
+    let spans = collector.wait_for("all transactions", |spans| {
+        let carried: usize = named(spans, "order.write").iter().map(|write| write.span.links.len()).sum();
+        carried == ORDERS && named(spans, "order.persist").len() == ORDERS
+    });
+    let (writes, persists) = (named(&spans, "order.write"), named(&spans, "order.persist"));
+    for write in &writes {
+        let carried = write.span.links.len().to_string();
+        assert_eq!(write.attribute("order.batch.size"), Some(carried), "everything was kept");
+    }
+    for persist in &persists {
+        let carriers: Vec<_> = writes.iter().filter(|write| write.links_to(persist)).collect();
+        assert_eq!(carriers.len(), 1);
+        assert!(persist.links_to(carriers[0]));
+    }
+}
+
+async fn reading_is_seen_as_sql(engine: TestEngine) {
+    let collector = Collector::start(Manner::Takes);
+    let (_database, api) = traced(engine, &collector, &[]).await;
+    let id = api.order().await["id"].as_str().unwrap().to_owned();
+    api.text(&format!("/api/order/{id}")).await;
+    let spans = collector.wait_for("the look at the order", |spans| {
+        spans.iter().any(|span| span.span.name == "GET /api/order/{orderId}")
+    });
+    let sql = only(&spans, "SELECT orders");
+    assert!(sql.is_child_of(only(&spans, "GET /api/order/{orderId}")));
+    let text = sql.attribute("db.query.text").unwrap();
+    assert!(text.contains("where id = $1") && !text.contains(&id), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_are_seen() {
+    let collector = Collector::start(Manner::Takes);
+    let (_database, api) =
+        traced(TestEngine::Sqlite, &collector, &[("ENABLE_FAULT_INJECTION", "true")]).await;
+    let panic = api.client.get(api.url("/panic")).header("api_key", ADMIN_KEY).send().await.unwrap();
+    assert_eq!(panic.status(), 500);
+    let refused = api.client.post(api.url("/api/order")).header("api_key", KEY);
+    let refused =
+        refused.header("content-type", "application/json").body(cart_with_code(&[("1", 1)], "NOSUCH99"));
+    assert_eq!(refused.send().await.unwrap().status(), 422);
+    let spans = collector.wait_for("both", |spans| {
+        let reasons: Vec<_> = spans.iter().filter_map(|span| span.attribute("order_food.reason")).collect();
+        ["internal", "coupon_unknown"].iter().all(|reason| reasons.iter().any(|seen| seen == reason))
+    });
+    let of = |reason: &str| {
+        let mut found =
+            spans.iter().filter(|span| span.attribute("order_food.reason").as_deref() == Some(reason));
+        found.next().unwrap()
+    };
+    let is_error = |span: &Received| span.span.status.as_ref().is_some_and(|status| status.code == ERROR);
+    assert!(is_error(of("internal")));
+    assert_eq!(of("internal").attribute("error.type").as_deref(), Some("panic"));
+    assert!(!is_error(of("coupon_unknown")), "a refusal is no failure of the server");
+    assert_eq!(of("coupon_unknown").attribute("http.response.status_code").as_deref(), Some("422"));
+}
+
+/// Everything a client can send that is nobody else's business.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_in_no_span() {
+    const SECRETS: [&str; 8] = [
+        KEY,
+        "idempotency-5f1c",
+        "bearer-7a3e",
+        "cookie-91bd",
+        "SAVE10",
+        "WRONGCODE",
+        "wrong-key-44d0",
+        "query-c0ffee",
+    ];
+    let collector = Collector::start(Manner::Takes);
+    let (_database, api) = traced(TestEngine::Sqlite, &collector, &[]).await;
+    let order = |key: &str, code: &str| {
+        let request = api.client.post(api.url("/api/order")).header("api_key", key).header("X-API-Key", key);
+        let request =
+            request.header("idempotency-key", "idempotency-5f1c").header("cookie", "session=cookie-91bd");
+        let request = request.header("authorization", "Bearer bearer-7a3e");
+        request.header("content-type", "application/json").body(cart_with_code(&[("1", 1)], code)).send()
+    };
+    assert_eq!(order(KEY, "SAVE10").await.unwrap().status(), 200);
+    assert_eq!(order(KEY, "SAVE10").await.unwrap().status(), 200);
+    assert_eq!(order(KEY, "WRONGCODE").await.unwrap().status(), 422);
+    assert_eq!(order("wrong-key-44d0", "SAVE10").await.unwrap().status(), 403);
+    for path in
+        ["/api/product?q=query-c0ffee", "/api/order?limit=3", "/nothing?api_key=query-c0ffee", "/metrics"]
+    {
+        api.text(path).await;
+    }
+    let spans = collector
+        .wait_for("the last request", |spans| spans.iter().any(|span| span.span.name == "GET /metrics"));
+    let export = format!("{spans:?}");
+    for secret in SECRETS {
+        assert!(!export.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_caller_does_not_keep_is_not_kept() {
+    let collector = Collector::start(Manner::Takes);
+    let (_database, api) = traced(TestEngine::Sqlite, &collector, &[]).await;
+    let ask = |traceparent: &str| {
+        api.client.get(api.url("/api/product")).header("traceparent", traceparent.to_owned()).send()
+    };
+    let unkept = ask(&format!("00-{TRACE}-b7ad6b7169203331-00")).await.unwrap();
+    assert_eq!(unkept.headers()["x-request-id"], TRACE, "the id is still the caller's");
+    assert!(!unkept.headers().contains_key("traceresponse"));
+    ask("00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").await.unwrap();
+    let spans =
+        collector.wait_for("the other", |spans| spans.iter().any(|span| span.trace_id().starts_with('1')));
+    assert!(spans.iter().all(|span| span.trace_id() != TRACE));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ratio_keeps_that_share() {
+    let collector = Collector::start(Manner::Takes);
+    let settings = [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.25")];
+    let (_database, api) = traced(TestEngine::Sqlite, &collector, &settings).await;
+    for _ in 0..400 {
+        api.text("/livez").await;
+    }
+    api.client
+        .get(api.url("/health"))
+        .header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"))
+        .send()
+        .await
+        .unwrap();
+    let spans =
+        collector.wait_for("the last", |spans| spans.iter().any(|span| span.span.name == "GET /health"));
+    let kept = spans.iter().filter(|span| span.span.name == "GET /livez").count();
+    // 400 draws at a quarter: 100, standard deviation 8.7; this is five of them.
+    assert!((57..=143).contains(&kept), "{kept} of 400");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_is_spoken_too() {
+    let collector = Collector::start_grpc().await;
+    let (_database, api) =
+        traced(TestEngine::Sqlite, &collector, &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).await;
+    api.text("/api/product").await;
+    tokio::task::spawn_blocking(move || {
+        collector.wait_for("the menu", |spans| spans.iter().any(|span| span.span.name == "GET /api/product"))
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_never_answers_costs_nothing_visible() {
+    let collector = Collector::start(Manner::BlackHole);
+    let (_database, mut api) =
+        traced(TestEngine::Sqlite, &collector, &[("OTEL_BSP_MAX_QUEUE_SIZE", "600")]).await;
+    for _ in 0..1500 {
+        api.text("/livez").await;
+    }
+    let asked = Instant::now();
+    api.order().await;
+    assert!(asked.elapsed() < Duration::from_secs(1));
+    let metrics = api.text("/metrics").await;
+    let dropped = metric(&metrics, "trace_spans_total{outcome=\"dropped\"}");
+    assert!(dropped >= 900.0, "what does not fit is counted: {dropped}");
+    let stopping = Instant::now();
+    api.process.signal("TERM");
+    assert_eq!(api.process.wait(Duration::from_secs(10)).code(), Some(0));
+    assert!(stopping.elapsed() < Duration::from_secs(6), "{:?}", stopping.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_away_is_one_warning() {
+    let database = TestDatabase::migrated(TestEngine::Sqlite).await;
+    load_sample_data(&database).await;
+    // Port 9 is the discard service's; nobody listens there.
+    let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+    let mut api = Api::start(database.url_text(), &settings);
+    let mut failed = 0.0;
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let mut batches = 0;
+    while batches < 3 {
+        api.text("/livez").await;
+        let now = metric(&api.text("/metrics").await, "trace_spans_total{outcome=\"failed\"}");
+        batches += u32::from(now > failed);
+        failed = now;
+        assert!(Instant::now() < deadline, "{failed} spans failed");
+    }
+    api.process.signal("TERM");
+    api.process.wait_for_line("\"stopped\"", Duration::from_secs(5));
+    assert_eq!(api.process.wait(Duration::from_secs(10)).code(), Some(0));
+    let warnings: Vec<_> = api.process.log.iter().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("http://127.0.0.1:9/v1/traces"), "{warnings:?}");
+}
+
+fn metric(text: &str, name: &str) -> f64 {
+    let line =
+        text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}

@@ -57,7 +57,7 @@ PYTHON
 }
 
 start=$SECONDS
-versions=$( (cat requirements.txt requirements-checkov.txt package-lock.json ../../scripts/test-chart.sh; python3 --version; node --version) | sha256sum | cut -c 1-16)
+versions=$( (cat requirements.txt requirements-checkov.txt package-lock.json; python3 --version; node --version) | sha256sum | cut -c 1-16)
 export ORDER_FOOD_CHART_TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/order-food/chart-$versions
 mkdir -p "${ORDER_FOOD_CHART_TOOLS%/*}"
 exec 9>"${ORDER_FOOD_CHART_TOOLS%/*}/chart.lock"

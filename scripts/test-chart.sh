@@ -57,7 +57,7 @@ PYTHON
 }
 
 start=$SECONDS
-versions=$( (cat requirements.txt requirements-checkov.txt package-lock.json ../../scripts/test-chart.sh; python3 --version; node --version) | sha256sum | cut -c 1-16)
+versions=$( (cat requirements.txt requirements-checkov.txt package-lock.json; python3 --version; node --version) | sha256sum | cut -c 1-16)
 export ORDER_FOOD_CHART_TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/order-food/chart-$versions
 mkdir -p "${ORDER_FOOD_CHART_TOOLS%/*}"
 exec 9>"${ORDER_FOOD_CHART_TOOLS%/*}/chart.lock"
@@ -67,6 +67,8 @@ exec 9>&-
 echo "==> chart, tools: $((SECONDS - start)) s"
 python=$ORDER_FOOD_CHART_TOOLS/venv/bin/python
 export PYTHONDONTWRITEBYTECODE=1
+# Generated values are the same in every run.
+export PYTHONHASHSEED=0 HYPOTHESIS_STORAGE_DIRECTORY=$ORDER_FOOD_CHART_TOOLS/hypothesis
 
 case "${1:-}" in
   --docs) exec "$python" docs.py ;;

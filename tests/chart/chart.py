@@ -31,6 +31,10 @@ class Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# PyYAML finds a meaning in a lone = that nobody else does.
+Loader.add_constructor("tag:yaml.org,2002:value", Loader.construct_scalar)
+
+
 class Manifests(list):
     """The objects of a release."""
 

@@ -10,7 +10,7 @@ from api_stub import Stub
 from figures import record
 
 import docs
-from chart import CHART, PROFILES, REPOSITORY, loaded, render
+from chart import CHART, PROFILES, REPOSITORY, environment, loaded, render
 
 README = (CHART / "README.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
@@ -55,6 +55,16 @@ def test_the_chart_says_what_it_is():
     crate = re.search(r'^version = "(.+)"$', (REPOSITORY / "Cargo.toml").read_text(), re.MULTILINE)
     assert metadata["appVersion"] == crate[1]
     assert metadata["kubeVersion"] == ">=1.30.0-0"
+
+
+def test_the_programs_know_the_settings():
+    known = (REPOSITORY / "README.md").read_text() + (REPOSITORY / "docs/telemetry.md").read_text()
+    for profile in PROFILES:
+        manifests = render(profile=profile)
+        names = manifests.settings.keys() | environment(manifests.load).keys() - {"POD_NAME", "POD_UID", "NODE_NAME", "PGSSLROOTCERT"}
+        # OTEL_EXPORTER_OTLP_TIMEOUT is one of a list there.
+        assert [name for name in names if f"`{name}`" not in known] in ([], ["OTEL_EXPORTER_OTLP_TIMEOUT"])
+        assert "_TIMEOUT" in known
 
 
 @pytest.mark.parametrize("profile", PROFILES)

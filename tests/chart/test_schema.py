@@ -137,6 +137,10 @@ def repaired(values: dict) -> dict:
     data = values.get("data", {})
     for spare in [source for source in ("existingClaim", "existingConfigMap", "files") if data.get(source)][1:]:
         del data[spare]
+    if values.get("nodeAffinityPreset", {}).get("type"):
+        values["nodeAffinityPreset"] = {"key": "zone", "values": ["a"], **{k: v for k, v in values["nodeAffinityPreset"].items() if v}}
+    if values.get("httpRoute", {}).get("enabled"):
+        values["httpRoute"]["parentRefs"] = values["httpRoute"].get("parentRefs") or [{"name": "public"}]
     values["extraVolumeMounts"] = []
     return values
 

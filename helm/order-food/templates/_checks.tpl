@@ -59,6 +59,15 @@
 {{- $paths = append $paths .mountPath }}
 {{- end }}
 
+{{- $spread := list }}
+{{- range $values.topologySpreadConstraints }}
+{{- $pair := printf "%s, %s" .topologyKey .whenUnsatisfiable }}
+{{- if has $pair $spread }}
+{{- fail (printf "order-food: topologySpreadConstraints has %s twice. Remove one" $pair) }}
+{{- end }}
+{{- $spread = append $spread $pair }}
+{{- end }}
+
 {{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) }}
 {{- fail "order-food: an HTTPRoute needs a Gateway. Set httpRoute.parentRefs, e.g. [{name: public, namespace: gateways}]" }}
 {{- end }}

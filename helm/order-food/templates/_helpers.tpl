@@ -98,6 +98,7 @@ checksum/data: {{ include (print .Template.BasePath "/configmap-data.yaml") . | 
 /: Exact
 /api: Prefix
 /docs: Prefix
-/openapi.json: Exact
-/openapi.yaml: Exact
+# Versions of ingress-nginx refuse other types for a path with a dot.
+/openapi.json: ImplementationSpecific
+/openapi.yaml: ImplementationSpecific
 {{- end }}

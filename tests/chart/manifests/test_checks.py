@@ -31,6 +31,8 @@ from chart import EXTERNAL, refusal, render
     *[({"extraVolumeMounts": [{"name": "tmp", "mountPath": path}]}, [f"extraVolumeMounts uses {path}", "another path"])
       for path in ("/tmp", "/data", "/secrets/database", "/secrets/pepper")],
     ({"extraVolumes": [{"name": "a", "emptyDir": {}}], "extraVolumeMounts": [{"name": "a", "mountPath": "/a"}, {"name": "a", "mountPath": "/a"}]}, ["extraVolumeMounts uses /a"]),
+    ({"topologySpreadConstraints": [{"maxSkew": skew, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"} for skew in (1, 2)]},
+     ["topologySpreadConstraints has zone, DoNotSchedule twice"]),
     ({"httpRoute": {"enabled": True}}, ["httpRoute.parentRefs"]),
     ({"nodeAffinityPreset": {"type": "soft", "key": "a"}}, ["nodeAffinityPreset.key and nodeAffinityPreset.values"]),
     ({"nodeAffinityPreset": {"type": "soft", "values": ["a"]}}, ["nodeAffinityPreset.key and nodeAffinityPreset.values"]),
@@ -51,6 +53,7 @@ def test_refused_with_what_to_do(values, parts):
     {"shutdown": {"gracePeriodSeconds": 35}},
     {"extraVolumeMounts": [{"name": "tmp", "mountPath": "/var/tmp"}]},
     {"metrics": {"enabled": False}},
+    {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": when} for when in ("DoNotSchedule", "ScheduleAnyway")]},
 ])
 def test_just_allowed(values):
     assert render(values).has("Deployment")

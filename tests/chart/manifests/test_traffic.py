@@ -4,7 +4,7 @@ import pytest
 
 from chart import render
 
-PUBLIC = {"/": "Exact", "/api": "Prefix", "/docs": "Prefix", "/openapi.json": "Exact", "/openapi.yaml": "Exact"}
+PUBLIC = {"/": "Exact", "/api": "Prefix", "/docs": "Prefix", "/openapi.json": "ImplementationSpecific", "/openapi.yaml": "ImplementationSpecific"}
 
 
 def test_service():
@@ -45,7 +45,7 @@ def test_route_publishes_the_same():
     assert route["metadata"]["annotations"] == {"x": "y"}
     [rule] = route["spec"].pop("rules")
     assert route["spec"] == {"parentRefs": parents, "hostnames": ["a.example"]}
-    types = {"Exact": "Exact", "Prefix": "PathPrefix"}
+    types = {"Exact": "Exact", "Prefix": "PathPrefix", "ImplementationSpecific": "Exact"}
     assert {m["path"]["value"]: m["path"]["type"] for m in rule["matches"]} == {path: types[kind] for path, kind in PUBLIC.items()}
     assert rule["backendRefs"] == [{"name": "order-food", "port": 81}]
     assert "hostnames" not in render(httpRoute={"enabled": True, "parentRefs": parents}).one("HTTPRoute")["spec"]

@@ -195,7 +195,7 @@ impl Load<'_> {
                 Content::File(bytes) => Some(bytes),
                 Content::Coupons(files) => {
                     let corpus = coupon_digest::read(files, &self.options.coupons).inspect_err(|_| {
-                        traces::fail(&span, "bad_data", "a file is wrong or does not fit")
+                        traces::fail(&span, "bad_data", "a file is wrong or does not fit");
                     })?;
                     parsed.push((Some(Parsed::Coupons(corpus)), span));
                     continue;

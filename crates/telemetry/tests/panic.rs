@@ -20,7 +20,7 @@ fn what_was_seen_before_a_panic_is_sent() {
     let arguments = Arguments::try_parse_from(arguments).unwrap();
     let job = AssertUnwindSafe(|| {
         let service = Service { name: "job", version: "1" };
-        let telemetry = Telemetry::start(service, &arguments.telemetry, LogStream::Stderr).unwrap();
+        let telemetry = Telemetry::start(service, &arguments.telemetry, LogStream::Stderr);
         let root = telemetry.tracing().root(None, || telemetry::root_span!("job.execute")).unwrap();
         let _root = root.span.entered();
         let _step = telemetry::span!("job.step").entered();

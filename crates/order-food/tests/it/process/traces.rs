@@ -217,12 +217,12 @@ async fn a_client_that_went_away_is_seen() {
     let held = hold_orders(&database).await;
     let mut client = TcpStream::connect(api.address).await.unwrap();
     let body = cart(&[("1", 1)]);
-    let head = format!(
+    let request = format!(
         "POST /api/order HTTP/1.1\r\nhost: shop\r\napi_key: {KEY}\r\nx-request-id: gone-1\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    client.write_all((head + &body).as_bytes()).await.unwrap();
+    client.write_all((request + &body).as_bytes()).await.unwrap();
     let active = "http_server_active_requests{http_request_method=\"POST\"}";
     eventually("the order waits", async || metric(&api.text("/metrics").await, active) >= 1.0).await;
     // Reset, not closed: who closes may still want to read.

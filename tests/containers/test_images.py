@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 from machine import IMAGES, REPOSITORY, VERSION, Database, Podman, Postgres, wait_until
 
+# Of what is released: built with the profile dist, whose link-time optimisation takes too long for each run of the tests.
 LIMITS = {"order-food": 20, "database-migration": 12, "database-load": 12}
+# What the profile release makes of the same programs is so much larger at most.
+UNOPTIMISED = 1.2
 # What else an image holds than its program.
 FILES = {"etc/group", "etc/nsswitch.conf", "etc/passwd", "etc/ssl/certs/ca-certificates.crt"}
 FOLDERS = {"data", "etc", "etc/ssl", "etc/ssl/certs", "tmp"}
@@ -50,7 +54,8 @@ def members(archive: Path) -> dict[str, tarfile.TarInfo]:
 def test_size(podman: Podman, images: dict, measured: dict, image: str) -> None:
     megabytes = int(podman("image", "inspect", "--format", "{{.Size}}", images[image])) / 1e6
     measured["images"].setdefault(image, {})["mb"] = round(megabytes, 1)
-    assert megabytes <= LIMITS[image]
+    is_released = Path(os.environ["ORDER_FOOD_PROGRAMS"]).name == "dist"
+    assert megabytes <= LIMITS[image] * (1 if is_released else UNOPTIMISED)
 
 
 @each_image

@@ -54,7 +54,7 @@ def restricted(f: dict) -> Row:
 
 def checkov(f: dict) -> Row:
     hardened = f["checkov_hardened_failed"] == 0 and f["checkov_hardened_skips"] <= 2
-    text = f"default {f['checkov_default_share']:.1%} ({f['checkov_default_unskipped_share']:.1%} with the skips); hardened {f['checkov_hardened_failed']} failed of {f['checkov_hardened_passed'] + f['checkov_hardened_failed']}, {f['checkov_hardened_skips']} skips"
+    text = f"default {f['checkov_default_share']:.1%} ({f['checkov_default_unskipped_share']:.1%} if its skips counted as failed); hardened {f['checkov_hardened_failed']} failed of {f['checkov_hardened_passed'] + f['checkov_hardened_failed']}, {f['checkov_hardened_skips']} skips"
     return share(f["checkov_default_share"], 0.97) / 2 + hardened / 2, text
 
 

@@ -110,9 +110,9 @@ def test_stopping():
 
 
 def test_resources():
-    seed = {"requests": {"cpu": "200m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+    usual = {"requests": {"cpu": "200m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
     manifests = render()
-    assert all(container["resources"] == seed for container in [*containers(manifests.api_pod), manifests.load])
+    assert all(container["resources"] == usual for container in [*containers(manifests.api_pod), manifests.load])
     own = {"limits": {"memory": "1Gi"}}
     assert render(resources=own).api["resources"]["limits"] == own["limits"]
     migration, load = render(

@@ -53,6 +53,21 @@ def test_every_mount_has_its_volume(manifests):
         assert mounted == volumes, name
 
 
+def test_kinds_are_of_the_versions_meant(manifests):
+    versions = {
+        "CronJob": "batch/v1", "Deployment": "apps/v1", "HTTPRoute": "gateway.networking.k8s.io/v1", "HorizontalPodAutoscaler": "autoscaling/v2",
+        "Ingress": "networking.k8s.io/v1", "Job": "batch/v1", "NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1",
+        "ServiceMonitor": "monitoring.coreos.com/v1", "StatefulSet": "apps/v1",
+    }
+    assert [o["kind"] for o in manifests if o.get("apiVersion") != versions.get(o["kind"], "v1")] == []
+
+
+def test_objects_of_the_api_have_its_name(manifests):
+    name = manifests.one("Deployment")["metadata"]["name"]
+    for kind in ("HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "PodDisruptionBudget", "Secret", "ServiceAccount", "ServiceMonitor"):
+        assert {o["metadata"]["name"] for o in manifests.all(kind)} <= {name}
+
+
 def test_own_objects_are_labelled(manifests):
     for resource in manifests:
         labels = resource["metadata"].get("labels", {})

@@ -16,7 +16,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY crates crates
 RUN find crates -type f ! -name Cargo.toml ! -name build.rs ! -path '*/src/main.rs' ! -path '*/src/lib.rs' \
       ! -path '*/benches/*' -delete \
- && find crates -name '*.rs' -exec sh -c 'echo "fn main() {}" >"$1"' sh {} ';' \
+ && find crates -name '*.rs' -exec sh -c 'echo "fn main() { }" >"$1"' sh {} ';' \
  && find crates -type d -empty -delete
 
 # Compiles the dependencies: a layer of their own, so that a change of our code does not compile them again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,20 @@ def test_one_rust_version() -> None:
     assert len(used) == 3
     assert all(version.startswith(f"{manifest}.") for version in used), "the oldest Rust that is supported is the one that builds"
     assert len(set(used)) == 1
+
+
+def test_the_layer_of_dependencies_depends_on_manifests_only(tmp_path: Path) -> None:
+    """Runs the Dockerfile's own command that makes sources as good as none, and asks cargo what it thinks of them."""
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    command = re.search(r"AS manifests\n.*?^RUN (.*?)\n\n", dockerfile, re.M | re.S)[1].replace("\\\n", " ")
+    for name in ("Cargo.toml", "Cargo.lock"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    shutil.copytree(REPOSITORY / "crates", tmp_path / "crates", ignore=shutil.ignore_patterns("examples", "tests"))
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    left = {file.read_text() for file in tmp_path.rglob("*.rs")}
+    assert left == {"fn main() { }\n"}
+    metadata = ["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]
+    done = subprocess.run(metadata, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    targets = {target["name"] for package in json.loads(done.stdout)["packages"] for target in package["targets"]}
+    assert {"order-food", "database-migration", "database-load"} <= targets

@@ -1,0 +1,66 @@
+"""Nothing that can be generated from the document surprises the server, nor its answers the document."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from server import DOCUMENT, ENGINES, Server
+
+SCHEMATHESIS = Path(os.environ["ORDER_FOOD_API_TOOLS"]) / "venv" / "bin" / "schemathesis"
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    """One of each engine, with whatever is generated to themselves."""
+    running: list[Server] = []
+    try:
+        for engine in ENGINES:
+            running.append(Server(engine, tmp_path_factory.mktemp(engine)))
+        yield running
+    finally:
+        for server in running:
+            server.close()
+
+
+def test_generated_requests_are_answered_as_documented(servers: list[Server], tmp_path: Path, long: bool) -> None:
+    # Cases for each operation at most; for both engines together at least; seconds.
+    examples, least, seconds = (350, 10_000, 1_500) if long else (50, 2_000, 200)
+    seed = str(time.time_ns() % 1_000_000_000) if long else "1"
+    started = time.monotonic()
+    runs = []
+    for server in servers:
+        folder = tmp_path / server.engine
+        folder.mkdir()
+        command = [
+            *(SCHEMATHESIS, "--config-file", CONFIGURATION, "run", DOCUMENT, "--url", server.url, "--seed", seed),
+            *("--max-examples", str(examples), "--report", "json", "--report-json-path", folder / "report.json"),
+        ]
+        output = (folder / "output").open("w")
+        runs.append((server, folder, subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)))
+    generated = 0
+    faults = []
+    for server, folder, process in runs:
+        try:
+            status = process.wait(max(1.0, started + seconds - time.monotonic()))
+        finally:
+            process.kill()
+        output = (folder / "output").read_text()
+        report_file = folder / "report.json"
+        assert report_file.exists(), output
+        report = json.loads(report_file.read_text())
+        cases = report["test_cases"]
+        if status or not report["complete"] or report["failures"] or report["errors"] or cases["errored"]:
+            faults.append(f"{server.engine}, seed {seed}:\n{output}")
+        assert report["operations"]["tested"] == report["operations"]["total"] > 0
+        assert {name: phase["status"] for name, phase in report["phases"].items()}.keys() == {"examples", "coverage", "fuzzing", "stateful"}
+        generated += cases["generated"]
+        print(f"{server.engine}: {cases['generated']} cases, {cases['unique_failures']} failures, seed {seed}, {report['running_time']:.0f} s")
+    assert not faults, "\n".join(faults)
+    assert generated >= least

@@ -18,6 +18,7 @@ use telemetry::{LogCounts, StopSignal, StopSignals, Tracing};
 use tokio::runtime::Handle;
 
 use crate::config::{Config, TrustedProxies};
+use crate::handler::docs::Documents;
 use crate::handler::json::product_json;
 use crate::handler::order::answer::order_json;
 use crate::metrics::{self, HttpMetrics, OrderingMetrics, WriterMetrics};
@@ -270,9 +271,11 @@ fn bind(
     let failed = |cause| StartError::Bind { address: requested, cause };
     let (data, with_fault_injection) = (state.clone(), config.lifecycle.enable_fault_injection);
     let origins = config.server.cors_allowed_origins.clone();
+    let documents = Data::new(Documents::new());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .app_data(documents.clone())
             .configure(|routes| router::routes(routes, with_fault_injection))
             .wrap(cors(&origins))
             .wrap(from_fn(request::around))

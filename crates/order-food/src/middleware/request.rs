@@ -8,7 +8,9 @@ use std::time::Instant;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -57,7 +59,7 @@ pub async fn around<B: MessageBody + 'static>(
             let outcome = answering.instrument(watched.trace.span()).await;
             outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body))
         }
-        Err(refused) => Ok(Ok(request.into_response(HttpResponse::from_error(refused)))),
+        Err(refused) => Ok(Ok(request.error_response(refused))),
     };
     let (error, is_panic) = match outcome {
         Ok(Ok(response)) => {
@@ -115,6 +117,10 @@ impl Watched {
             BodySize::Stream => None,
         };
         let head = response.head_mut();
+        if !head.headers().contains_key(CACHE_CONTROL) {
+            // Shared caches keep apart what `Authorization` guards (RFC 9111, section 3.5), not what a key does.
+            head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         self.trace.tell(head.headers_mut());
         if self.app.readiness.is_draining() {
             head.set_connection_type(ConnectionType::Close);
@@ -189,7 +195,8 @@ fn with_error_body(
             }
             _ if is_json(response.headers()) => return (response, None),
             _ => {
-                let error = ApiError::of_framework(status);
+                let is_preflight = response.request().headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+                let error = if is_preflight { ApiError::preflight() } else { ApiError::of_framework(status) };
                 (error.response(trace.trace_id()), error.reason())
             }
         };

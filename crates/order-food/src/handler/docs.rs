@@ -1,5 +1,7 @@
 //! The API's description for programs, and as a page that needs nothing but this server.
 
+use std::sync::LazyLock;
+
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -30,8 +32,12 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Writes the description down once.
-    pub fn new() -> Self {
+    /// To be made when first asked for: a start does not wait for them.
+    pub const fn later() -> LazyLock<Self> {
+        LazyLock::new(Self::new)
+    }
+
+    fn new() -> Self {
         // Maps with texts as keys: there is nothing in it that JSON cannot say.
         let json = openapi::document().to_json().unwrap_or_default();
         let file = |text: &'static str| Representation::plain(Bytes::from_static(text.as_bytes()));
@@ -49,18 +55,12 @@ impl Documents {
     }
 }
 
-impl Default for Documents {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Read this description as JSON.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "getOpenapiJson", tag = "about",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
 )]
-pub async fn openapi_json(request: HttpRequest, documents: Data<Documents>) -> HttpResponse {
+pub async fn openapi_json(request: HttpRequest, documents: Data<LazyLock<Documents>>) -> HttpResponse {
     respond(&request, &documents.json, JSON)
 }
 
@@ -69,7 +69,7 @@ pub async fn openapi_json(request: HttpRequest, documents: Data<Documents>) -> H
     get, path = "/openapi.yaml", operation_id = "getOpenapiYaml", tag = "about",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml")),
 )]
-pub async fn openapi_yaml(request: HttpRequest, documents: Data<Documents>) -> HttpResponse {
+pub async fn openapi_yaml(request: HttpRequest, documents: Data<LazyLock<Documents>>) -> HttpResponse {
     respond(&request, &documents.yaml, YAML)
 }
 
@@ -78,7 +78,7 @@ pub async fn openapi_yaml(request: HttpRequest, documents: Data<Documents>) -> H
     get, path = "/docs", operation_id = "getDocs", tag = "about",
     responses((status = 200, description = "A page.", body = String, content_type = "text/html")),
 )]
-pub async fn page(request: HttpRequest, documents: Data<Documents>) -> HttpResponse {
+pub async fn page(request: HttpRequest, documents: Data<LazyLock<Documents>>) -> HttpResponse {
     for_browsers(respond(&request, &documents.page, HTML))
 }
 
@@ -86,7 +86,7 @@ pub async fn page(request: HttpRequest, documents: Data<Documents>) -> HttpRespo
 pub async fn file(
     request: HttpRequest,
     name: Path<String>,
-    documents: Data<Documents>,
+    documents: Data<LazyLock<Documents>>,
 ) -> Result<HttpResponse, ApiError> {
     let response = match name.as_str() {
         "start.js" => respond(&request, &documents.start, SCRIPT),

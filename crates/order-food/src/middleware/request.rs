@@ -52,15 +52,10 @@ pub async fn around<B: MessageBody + 'static>(
     };
     request.extensions_mut().insert(watched.seen.clone());
 
-    let outcome = match limits::check_address(&request, &watched.app) {
-        Ok(()) => {
-            // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
-            let answering = AssertUnwindSafe(next.call(request)).catch_unwind();
-            let outcome = answering.instrument(watched.trace.span()).await;
-            outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body))
-        }
-        Err(refused) => Ok(Ok(request.error_response(refused))),
-    };
+    // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
+    let answering = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let outcome = answering.instrument(watched.trace.span()).await;
+    let outcome = outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body));
     let (error, is_panic) = match outcome {
         Ok(Ok(response)) => {
             let (mut response, reason) = with_error_body(response, &watched.trace);

@@ -23,7 +23,8 @@ def git(*arguments: str) -> str | None:
 def last_version() -> tuple[str, str] | None:
     """The last release's document, or while there is no release that of before its last change; and where it is from."""
     assert git("rev-parse", "--is-shallow-repository") == "false", "the history is cut off: git fetch --unshallow --tags"
-    tag = git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0")
+    # A tag of this very commit is this release, not the last one.
+    tag = git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0", "HEAD^")
     if tag and (text := git("show", f"{tag}:{FILE}")):
         return tag, text
     if git("diff", "--quiet", "HEAD", "--", FILE) is None and (text := git("show", f"HEAD:{FILE}")):

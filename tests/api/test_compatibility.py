@@ -171,6 +171,10 @@ def test_what_breaks_nobody_is_let_through(change: str) -> None:
     assert breaks(SMALL, edited(HARMLESS[change])) == []
 
 
+def test_the_document_gets_along_with_itself(document: dict) -> None:
+    assert breaks(document, document) == []
+
+
 def test_operations_and_schemas_that_go_are_found() -> None:
     assert breaks(SMALL, {**SMALL, "paths": {}}) == ["POST /order is gone"]
     without = copy.deepcopy(SMALL)

@@ -5,6 +5,7 @@
 Reads chart.json, written by scripts/test-chart.sh, and runtime.json, written by the test that runs the pods, from
 target/score-card (or ORDER_FOOD_SCORES). What was not measured has no points. --check fails if a row has fewer points
 than in tests/chart/score_baseline.json; rows of runtime.json count only if it is there, as the chart's tests do not make it.
+Row 12 has 4 points in the baseline, of 5: images of tests have programs that are not linked as small as those released.
 
 runtime.json:
   {"smoke": {"steps": {"NAME": true, …}, "failed_requests": 0, "api_stop_seconds": 5.2, "job_stop_seconds": 0.3},

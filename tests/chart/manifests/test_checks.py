@@ -143,6 +143,8 @@ def test_notes_help_where_there_is_no_storage_class():
     notes = render().notes
     for line in ("stays Pending", "kubectl --namespace shop delete statefulset/order-food-postgresql pvc/data-order-food-postgresql-0", "postgresql.persistence.storageClass", "postgresql.persistence.enabled=false"):
         assert line in notes
+    assert "no default storage class." in notes
+    assert 'no storage class "fast".' in render(postgresql__persistence__storageClass="fast").notes
     assert "stays Pending" not in render(postgresql__persistence__enabled=False).notes
     assert "stays Pending" not in render(EXTERNAL).notes
 

@@ -83,7 +83,8 @@ def namespaces(*names):
     return {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(names)}]}}
 
 
-DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+# 5353 is where OpenShift's pods answer, which is what its policies see.
+DNS = {"ports": [{"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")]}
 POSTGRESQL = {"to": [pods("postgresql", "postgresql")], "ports": [{"port": 5432, "protocol": "TCP"}]}
 
 

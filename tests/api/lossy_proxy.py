@@ -1,15 +1,16 @@
-"""A network on which answers get lost: the first answers to POST do not arrive, though the requests did."""
+"""A network on which answers get lost, though the requests arrived."""
 
 from __future__ import annotations
 
-import socketserver
 import threading
+from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from server import Server
 
 SECONDS = 10
+Headers = list[tuple[str, str]]
 # As a proxy would say it, not the API.
 BUSY = b"<html>502 Bad Gateway</html>"
 
@@ -23,14 +24,14 @@ class LossyProxy:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._pass(b"", lambda status, headers, body: self._answer(status, headers, body))
+                self._pass(b"", self._answer)
 
             def do_POST(self) -> None:
                 proxy.keys.append(self.headers["Idempotency-Key"])
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 attempt = len(proxy.keys)
 
-                def answer(status: int, headers: list[tuple[str, str]], said: bytes) -> None:
+                def answer(status: int, headers: Headers, said: bytes) -> None:
                     if attempt == 1:
                         self.close_connection = True
                     elif attempt == 2:
@@ -40,15 +41,15 @@ class LossyProxy:
 
                 self._pass(body, answer)
 
-            def _pass(self, body: bytes, answer: object) -> None:
+            def _pass(self, body: bytes, answer: Callable[[int, Headers, bytes], None]) -> None:
                 upstream = HTTPConnection(server.host, server.port, timeout=SECONDS)
                 upstream.request(self.command, self.path, body or None, dict(self.headers.items()))
                 response = upstream.getresponse()
                 said = response.read()
                 upstream.close()
-                answer(response.status, response.getheaders(), said)  # type: ignore[operator]
+                answer(response.status, response.getheaders(), said)
 
-            def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            def _answer(self, status: int, headers: Headers, body: bytes) -> None:
                 self.send_response_only(status)
                 for name, value in headers:
                     self.send_header(name, value)
@@ -58,7 +59,6 @@ class LossyProxy:
             def log_message(self, *_: object) -> None:
                 pass
 
-        socketserver.TCPServer.allow_reuse_address = True
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -56,6 +56,10 @@ class Server:
             time.sleep(0.01)  # ok: polls a file, until the deadline above
         return f"http://{found[1]}"
 
+    def faults(self) -> list[str]:
+        """What it had to log as an error."""
+        return [line for line in self._log.read_text().splitlines() if '"level":"ERROR"' in line]
+
     def close(self) -> None:
         self._process.terminate()
         try:

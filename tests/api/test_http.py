@@ -309,6 +309,13 @@ def test_what_is_not_http_ends_the_connection(server: Server, message: bytes, st
         assert connection.is_closed()
 
 
+def test_who_does_not_finish_asking_is_not_waited_for(server: Server) -> None:
+    with Connection(server) as connection:
+        answer = connection.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\n", "GET")
+        assert (answer.status, answer.headers["connection"]) == (408, "close")
+        assert connection.is_closed()
+
+
 def test_requests_are_named_and_traced(server: Server) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     answer = ask(server, "GET", "/nope", [("X-Request-Id", "till-4-0815"), ("traceparent", f"00-{trace}-00f067aa0ba902b7-01")])

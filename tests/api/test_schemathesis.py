@@ -58,6 +58,7 @@ def test_generated_requests_are_answered_as_documented(servers: list[Server], tm
         cases = report["test_cases"]
         if status or not report["complete"] or report["failures"] or report["errors"] or cases["errored"]:
             faults.append(f"{server.engine}, seed {seed}:\n{output}")
+        faults += server.faults()
         assert report["operations"]["tested"] == report["operations"]["total"] > 0
         assert {name: phase["status"] for name, phase in report["phases"].items()}.keys() == {"examples", "coverage", "fuzzing", "stateful"}
         generated += cases["generated"]

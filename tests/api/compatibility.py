@@ -63,7 +63,11 @@ def _parameters(before: dict, old: dict, after: dict, new: dict) -> list[str]:
 def _security(before: list[dict], after: list[dict]) -> list[str]:
     """Each way to be let in must be one still, or asked for less."""
     ways = before or [{}]
-    return [f"a key as {'+'.join(way) or 'none'} is not enough now" for way in ways if after and not any(set(other) <= set(way) for other in after)]
+    return [
+        f"a key as {'+'.join(way) or 'none'} is not enough now"
+        for way in ways
+        if after and not any(set(other) <= set(way) for other in after)
+    ]
 
 
 def _body(old: dict, before: dict, new: dict, after: dict) -> list[str]:
@@ -159,7 +163,9 @@ def _flat(document: dict, schema: object) -> dict:
         flat |= part
         if members and "properties" in part:
             both = members.keys() & part["properties"].keys()
-            flat["properties"] = members | part["properties"] | {name: {"allOf": [members[name], part["properties"][name]]} for name in both}
+            flat["properties"] = (
+                members | part["properties"] | {name: {"allOf": [members[name], part["properties"][name]]} for name in both}
+            )
         flat["required"] = [*required, *part.get("required", [])]
         if values is not None and "enum" in part:
             flat["enum"] = [value for value in values if value in part["enum"]]

@@ -70,3 +70,15 @@ def ask(server: Server, method: str, target: str, headers: list[tuple[str, str]]
     """One request on a connection of its own."""
     with Connection(server) as connection:
         return connection.request(method, target, headers, body)
+
+
+def assert_is_error(answer: Answer, status: int, reason: str) -> None:
+    """Errors of every kind have one shape, and nobody keeps them."""
+    assert answer.status == status, answer
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json
+    assert isinstance(body, dict)
+    assert set(body) == {"code", "type", "message", "reason", "errors", "traceId"}
+    assert (body["code"], body["type"], body["reason"]) == (status, "error", reason), body
+    assert len(body["traceId"]) == 32

@@ -123,9 +123,9 @@ BREAKING: dict[str, Callable[[dict, dict], object]] = {
     "POST /order: body/code: the type is another": lambda _, schemas: schemas["Cart"]["properties"]["code"].update(type="string"),
     "POST /order: body/items: minItems is another": lambda _, schemas: schemas["Cart"]["properties"]["items"].update(minItems=2),
     "POST /order: body/items: maxItems is another": lambda _, schemas: schemas["Cart"]["properties"]["items"].update(maxItems=8),
-    "POST /order: body/items[]: 'b' is not in the list of values on the other side": lambda _, schemas: schemas["Cart"]["properties"]["items"][
+    "POST /order: body/items[]: 'b' is not in the list of values on the other side": lambda _, schemas: schemas["Cart"]["properties"][
         "items"
-    ].update(enum=["a"]),
+    ]["items"].update(enum=["a"]),
     "POST /order: body: more members are refused": lambda _, schemas: schemas["Cart"].update(additionalProperties=False),
     "POST /order: 200 is gone": lambda op, _: op["responses"].pop("200"),
     "POST /order: 200: the header ETag is gone": lambda op, _: op["responses"]["200"]["headers"].clear(),
@@ -133,7 +133,9 @@ BREAKING: dict[str, Callable[[dict, dict], object]] = {
     "POST /order: 200: answer/id: is not always there": lambda _, schemas: schemas["Order"]["required"].clear(),
     "POST /order: 200: answer/kind: is gone": lambda _, schemas: schemas["Order"]["properties"].pop("kind"),
     "POST /order: 200: answer/id: format is another": lambda _, schemas: schemas["Order"]["properties"]["id"].pop("format"),
-    "POST /order: 200: answer/id: the type is another": lambda _, schemas: schemas["Order"]["properties"]["id"].update(type=["string", "null"]),
+    "POST /order: 200: answer/id: the type is another": lambda _, schemas: schemas["Order"]["properties"]["id"].update(
+        type=["string", "null"]
+    ),
     "POST /order: 200: answer/kind: 'z' is not in the list of values on the other side": lambda _, schemas: schemas["Order"]["properties"][
         "kind"
     ]["enum"].append("z"),

@@ -1,44 +1,18 @@
-"""HTTP as its standards have it (RFC 9110, 9111, 9112; Fetch for CORS), seen from outside."""
+"""Methods, paths, bodies, refusals and connections as HTTP has them (RFC 9110 and 9112), seen from outside."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import brotli
 import pytest
-from http_client import Answer, Connection, ask
+from http_client import Connection, ask, assert_is_error
 from server import KEY, Server
 
 JSON = ("Content-Type", "application/json")
 CART = b'{"items":[{"productId":"1","quantity":1}]}'
 KEYED = ("api_key", KEY)
-ORIGIN = ("Origin", "https://shop.example")
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose menu is worth compressing."""
-    data = tmp_path_factory.mktemp("data")
-    rows = (f"{number},Dish number {number},9.99,Soup,,,,\n" for number in range(1, 101))
-    header = "id,name,price,category,image_thumbnail,image_mobile,image_tablet,image_desktop\n"
-    (data / "products.csv").write_text(header + "".join(rows))
-    running = Server("sqlite", tmp_path_factory.mktemp("large"), {"DATA_DIR": str(data)})
-    yield running
-    running.close()
-
-
-def assert_is_error(answer: Answer, status: int, reason: str) -> None:
-    assert answer.status == status, answer
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "no-store"
-    body = answer.json
-    assert isinstance(body, dict)
-    assert set(body) == {"code", "type", "message", "reason", "errors", "traceId"}
-    assert (body["code"], body["type"], body["reason"]) == (status, "error", reason), body
-    assert len(body["traceId"]) == 32
 
 
 # Method, target, headers, body; status and reason.
@@ -163,113 +137,6 @@ def test_head_is_get_without_the_body(server: Server, path: str) -> None:
     assert {name: head.headers[name] for name in head.headers.keys() - changing} == {
         name: get.headers[name] for name in get.headers.keys() - changing
     }
-
-
-CACHED = ["/api/product", "/api/product/1", "/api/product?category=Waffle", "/openapi.json", "/openapi.yaml", "/docs", "/docs/swagger-ui-bundle.js"]
-
-
-@pytest.mark.parametrize("path", CACHED)
-def test_what_is_known_is_not_sent_again(server: Server, path: str) -> None:
-    first = ask(server, "GET", path)
-    tag = first.headers["etag"]
-    assert first.status == 200 and first.headers["cache-control"] == "no-cache"
-    assert "Accept-Encoding" in first.headers["vary"]
-    for method, known in [("GET", tag), ("HEAD", tag), ("GET", f"W/{tag}"), ("GET", f'"x", {tag}'), ("GET", "*")]:
-        again = ask(server, method, path, [("If-None-Match", known)])
-        assert (again.status, again.body) == (304, b""), known
-        for name in ("etag", "cache-control", "vary"):
-            assert again.headers[name] == first.headers[name]
-        assert "content-type" not in again.headers
-    for unknown in ('"x"', tag.strip('"'), '""'):
-        assert ask(server, "GET", path, [("If-None-Match", unknown)]).status == 200, unknown
-
-
-def test_tags_differ_where_bytes_do(server: Server) -> None:
-    tags = [ask(server, "GET", path).headers["etag"] for path in CACHED]
-    assert len(set(tags)) == len(tags)
-
-
-@pytest.mark.parametrize(
-    "path", ["/api/order", "/api/order/01990a4c-5a00-7000-8000-000000000001", "/livez", "/readyz", "/health", "/metrics"]
-)
-def test_nobody_keeps_what_is_private_or_of_the_moment(server: Server, path: str) -> None:
-    answer = ask(server, "GET", path, [KEYED])
-    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
-
-
-@pytest.mark.parametrize(
-    ("accepted", "coding"),
-    [
-        (None, None),
-        ("", None),
-        ("identity", None),
-        ("deflate, zstd", None),
-        ("gzip", "gzip"),
-        ("GZIP", "gzip"),
-        ("br", "br"),
-        ("gzip, deflate, br", "br"),
-        ("gzip;q=1.0, br;q=0.5", "gzip"),
-        ("gzip;q=0, br;q=0", None),
-        ("identity, gzip;q=0.5", None),
-        ("*", "br"),
-        ("br;q=0, *", "gzip"),
-        ("gzip;q=0, br;q=0, *;q=0.5", None),
-        ("gzip; Q=0", None),
-    ],
-)
-def test_clients_choose_the_coding(large: Server, accepted: str | None, coding: str | None) -> None:
-    plain = ask(large, "GET", "/api/product")
-    answer = ask(large, "GET", "/api/product", [] if accepted is None else [("Accept-Encoding", accepted)])
-    assert answer.status == 200
-    assert answer.headers.get("content-encoding") == coding
-    decode = {None: bytes, "gzip": gzip.decompress, "br": brotli.decompress}[coding]
-    assert decode(answer.body) == plain.body
-    assert (answer.headers["etag"] == plain.headers["etag"]) == (coding is None)
-    assert "Accept-Encoding" in answer.headers["vary"]
-    # A tag of any coding is known.
-    assert ask(large, "GET", "/api/product", [("If-None-Match", answer.headers["etag"])]).status == 304
-
-
-def test_pages_may_call(server: Server) -> None:
-    wanted = "api_key, x-api-key, idempotency-key, traceparent, x-request-id, content-type, if-none-match"
-    asked = [ORIGIN, ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", wanted)]
-    preflight = ask(server, "OPTIONS", "/api/order", asked)
-    assert preflight.status in (200, 204)
-    assert preflight.headers["access-control-allow-origin"] == "*"
-    assert "POST" in preflight.headers["access-control-allow-methods"].split(", ")
-    assert set(wanted.split(", ")) <= set(preflight.headers["access-control-allow-headers"].lower().split(", "))
-    assert int(preflight.headers["access-control-max-age"]) > 0
-    assert "access-control-allow-credentials" not in preflight.headers
-    for path, status in [("/api/product", 200), ("/api/order", 401), ("/nope", 404)]:
-        answer = ask(server, "GET", path, [ORIGIN])
-        assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "*")
-        exposed = set(answer.headers["access-control-expose-headers"].lower().split(", "))
-        assert {"link", "etag", "retry-after", "ratelimit", "ratelimit-policy", "idempotent-replayed", "x-request-id"} <= exposed
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        [("Access-Control-Request-Method", "DELETE")],
-        [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-nonsense")],
-    ],
-)
-def test_pages_may_not_do_what_nobody_may(server: Server, asked: list) -> None:
-    answer = ask(server, "OPTIONS", "/api/order", [ORIGIN, *asked])
-    assert_is_error(answer, 400, "bad_request")
-    assert answer.json["message"] != "bad request"
-    assert {"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"} <= set(answer.headers["vary"].split(", "))
-
-
-def test_only_listed_pages_may_call_where_there_is_a_list(tmp_path: Path) -> None:
-    running = Server("sqlite", tmp_path, {"CORS_ALLOWED_ORIGINS": "https://shop.example"})
-    try:
-        assert ask(running, "GET", "/livez", [ORIGIN]).headers["access-control-allow-origin"] == "https://shop.example"
-        other = ask(running, "GET", "/livez", [("Origin", "https://other.example")])
-        assert "access-control-allow-origin" not in other.headers
-        assert "Origin" in other.headers["vary"]
-    finally:
-        running.close()
 
 
 def test_connections_are_kept_and_closed_as_asked(server: Server) -> None:

@@ -29,7 +29,12 @@ def seen(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict:
     PICTURES.mkdir(parents=True, exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     done = subprocess.run(
-        ["node", folder / "page.mjs", CHROMIUM, server.url, PICTURES], cwd=folder, env=environment, capture_output=True, text=True, timeout=150
+        ["node", folder / "page.mjs", CHROMIUM, server.url, PICTURES],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=150,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)

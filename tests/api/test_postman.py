@@ -47,7 +47,10 @@ def test_every_request_asserts_something() -> None:
 
 
 def test_the_collection_has_every_operation_of_the_api(document: dict) -> None:
-    sent = {f"{request['request']['method']} {request['request']['url'].removeprefix('{{baseUrl}}').partition('?')[0]}" for request in requests()}
+    sent = {
+        f"{request['request']['method']} {request['request']['url'].removeprefix('{{baseUrl}}').partition('?')[0]}"
+        for request in requests()
+    }
     for operation, _, _ in operations(document):
         concrete = operation.replace("{productId}", "1").replace("{orderId}", "{{orderId}}")
         assert not operation.partition(" ")[2].startswith("/api/") or concrete in sent, operation

@@ -62,6 +62,8 @@ def test_generated_requests_are_answered_as_documented(servers: list[Server], tm
         assert report["operations"]["tested"] == report["operations"]["total"] > 0
         assert {name: phase["status"] for name, phase in report["phases"].items()}.keys() == {"examples", "coverage", "fuzzing", "stateful"}
         generated += cases["generated"]
-        print(f"{server.engine}: {cases['generated']} cases, {cases['unique_failures']} failures, seed {seed}, {report['running_time']:.0f} s")
+        print(
+            f"{server.engine}: {cases['generated']} cases, {cases['unique_failures']} failures, seed {seed}, {report['running_time']:.0f} s"
+        )
     assert not faults, "\n".join(faults)
     assert generated >= least

@@ -28,25 +28,11 @@ def operations(document: dict) -> Iterator[tuple[str, dict, dict]]:
                 yield f"{method.upper()} {path}", item[method], item
 
 
-def member(document: dict, schema: object, name: str) -> list[dict]:
-    """All that a schema says about one of its members."""
-    schema = resolve(document, schema)
-    said = [resolve(document, schema["properties"][name])] if name in schema.get("properties", {}) else []
-    return said + [found for part in schema.get("allOf", []) for found in member(document, part, name)]
-
-
-def reasons(document: dict, response: object) -> set[str]:
-    """The reasons that an error response may have."""
-    content = resolve(document, response).get("content", {})
-    enums = [set(said["enum"]) for media in content.values() for said in member(document, media.get("schema"), "reason") if "enum" in said]
-    return set.intersection(*enums) if enums else set()
-
-
 def reasons_by_status(document: dict) -> set[tuple[str, str]]:
     """Status and reason of every error of every operation."""
     return {
         (status, reason)
         for _, operation, _ in operations(document)
         for status, response in operation["responses"].items()
-        for reason in reasons(document, response)
+        for reason in resolve(document, response).get("x-reasons", [])
     }

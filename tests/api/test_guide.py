@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import guide
-from openapi import reasons_by_status
+from openapi import operations, reasons_by_status, resolve
 from server import REPOSITORY, Server
 
 # Errors that are not of one operation, so that no operation documents them.
@@ -27,6 +27,15 @@ def test_the_examples_do_what_they_say(server: Server, tmp_path: Path) -> None:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=20)
         assert (done.returncode, done.stderr) == (0, ""), command
         assert normalized(done.stdout) == example.output, command
+
+
+def test_every_error_of_the_document_has_its_reasons(document: dict) -> None:
+    known = set(document["components"]["schemas"]["Reason"]["enum"])
+    for name, operation, _ in operations(document):
+        for status, response in operation["responses"].items():
+            # Probes answer 503 in a shape of their own.
+            if status >= "400" and "/Error'" in str(resolve(document, response)["content"]):
+                assert set(response["x-reasons"]) <= known and response["x-reasons"], f"{name} {status}"
 
 
 def test_the_table_of_errors_is_that_of_the_document(document: dict) -> None:

@@ -14,6 +14,7 @@ from server import DOCUMENT, ENGINES, Server
 
 SCHEMATHESIS = Path(os.environ["ORDER_FOOD_API_TOOLS"]) / "venv" / "bin" / "schemathesis"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("reason_check.py")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,13 @@ def test_generated_requests_are_answered_as_documented(servers: list[Server], tm
             *("--max-examples", str(examples), "--report", "json", "--report-json-path", folder / "report.json"),
         ]
         output = (folder / "output").open("w")
-        runs.append((server, folder, subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)))
+        runs.append(
+            (
+                server,
+                folder,
+                subprocess.Popen(command, cwd=folder, env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}, stdout=output, stderr=output),
+            )
+        )
     generated = 0
     faults = []
     for server, folder, process in runs:

@@ -6,6 +6,8 @@ from openapi import operations, resolve
 
 # Members of answers whose lists of values may grow.
 OPEN = {"reason", "status"}
+# Parameters that clients only send back as they got them.
+OPAQUE = {"cursor"}
 # Keywords that allow less the greater, or the smaller, they are.
 LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -52,7 +54,7 @@ def _parameters(before: dict, old: dict, after: dict, new: dict) -> list[str]:
     for key, parameter in before.items():
         if key not in after:
             found.append(f"the parameter {key[1]} is gone")
-        else:
+        elif key[1] not in OPAQUE:
             found += schema_breaks(old, parameter.get("schema"), new, after[key].get("schema"), f"parameter {key[1]}", is_request=True)
     for key, parameter in after.items():
         if parameter.get("required") and not before.get(key, {}).get("required"):

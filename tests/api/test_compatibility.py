@@ -55,6 +55,7 @@ paths:
       security: [{key: []}, {other: []}]
       parameters:
         - {name: Idempotency-Key, in: header, schema: {type: string, pattern: "^x"}}
+        - {name: cursor, in: query, schema: {type: string, pattern: "^[0-9a-f]*$"}}
         - {name: limit, in: query, schema: {type: integer, minimum: 1, maximum: 100}}
       requestBody:
         content:
@@ -108,12 +109,12 @@ def reasons_of(operation: dict) -> dict:
 BREAKING: dict[str, Callable[[dict, dict], object]] = {
     "POST /order: operationId is another": lambda op, _: op.update(operationId="order"),
     "POST /order: tags is another": lambda op, _: op.update(tags=["orders"]),
-    "POST /order: the parameter limit is gone": lambda op, _: op["parameters"].pop(1),
-    "POST /order: the parameter limit is required now": lambda op, _: op["parameters"][1].update(required=True),
+    "POST /order: the parameter limit is gone": lambda op, _: op["parameters"].pop(),
+    "POST /order: the parameter limit is required now": lambda op, _: op["parameters"][2].update(required=True),
     "POST /order: the parameter page is required now": lambda op, _: op["parameters"].append(
         {"name": "page", "in": "query", "required": True, "schema": {}}
     ),
-    "POST /order: parameter limit: maximum is another": lambda op, _: op["parameters"][1]["schema"].update(maximum=50),
+    "POST /order: parameter limit: maximum is another": lambda op, _: op["parameters"][2]["schema"].update(maximum=50),
     "POST /order: parameter idempotency-key: pattern is another": lambda op, _: op["parameters"][0]["schema"].update(pattern="^y"),
     "POST /order: a key as other is not enough now": lambda op, _: op["security"].pop(),
     "POST /order: a body is required now": lambda op, _: op["requestBody"].update(required=True),
@@ -144,8 +145,9 @@ BREAKING: dict[str, Callable[[dict, dict], object]] = {
 HARMLESS: dict[str, Callable[[dict, dict], object]] = {
     "nothing": lambda *_: None,
     "new optional parameter": lambda op, _: op["parameters"].append({"name": "page", "in": "query", "schema": {"type": "string"}}),
-    "wider parameter": lambda op, _: op["parameters"][1]["schema"].update(maximum=1000),
+    "wider parameter": lambda op, _: op["parameters"][2]["schema"].update(maximum=1000),
     "parameter without pattern": lambda op, _: op["parameters"][0]["schema"].pop("pattern"),
+    "another form of cursors": lambda op, _: op["parameters"][1]["schema"].update(pattern="^[a-z]*$"),
     "new way to be let in": lambda op, _: op["security"].append({"third": []}),
     "no key needed": lambda op, _: op.update(security=[]),
     "new optional member of a request": lambda _, schemas: schemas["Cart"]["properties"].update(note={"type": "string"}),

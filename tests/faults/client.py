@@ -28,6 +28,7 @@ class Attempt:
     status: int
     reason: str
     headers: dict[str, str]
+    refusal: bytes
 
 
 @dataclass(slots=True)
@@ -128,7 +129,8 @@ class Record:
         if status not in (0, 200):
             with contextlib.suppress(ValueError, AttributeError):
                 reason = json.loads(body).get("reason", "")
-        done = Attempt(started, time.monotonic() - started, status, reason, headers)
+        refusal = b"" if status == 200 else body
+        done = Attempt(started, time.monotonic() - started, status, reason, headers, refusal)
         order.attempts.append(done)
         if status not in TRY_AGAIN:
             order.status, order.answer = status, body

@@ -263,6 +263,30 @@ class Postgres:
         assert psql.returncode == 0, f"{text}: {err.decode()}"
         return [line.split("\x1f") for line in out.decode().splitlines()]
 
+    def session(self, sql: str) -> subprocess.Popen:
+        """Somebody else's session, which ends when it is killed."""
+        # So that the server notices.
+        url = f"{self.url}&options=-cclient_connection_check_interval%3D50"
+        command = [str(self.bin / "psql"), "-qAtX", "-c", sql, url]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    async def take_all_connections(self, victims: str) -> list[subprocess.Popen]:
+        """Others' sessions, as many as the server allows: those of `victims` are ended until nobody gets in any more."""
+
+        ending = (
+            "do $$ begin for round in 1..100 loop perform pg_stat_clear_snapshot(); perform pg_terminate_backend(pid) "
+            f"from pg_stat_activity where application_name like '{victims}'; perform pg_sleep(0.02); end loop; end $$; "
+            "select pg_sleep(600)"
+        )
+        others = [self.session(ending)]
+        started = time.monotonic()
+        while time.monotonic() < started + 3:
+            others = [other for other in others if other.poll() is None]
+            # One more than there are is refused, and gone by the next look.
+            others += [self.session("select pg_sleep(600)") for _ in range(self.max_connections + 1 - len(others))]
+            await asyncio.sleep(0.1)
+        return [other for other in others if other.poll() is None]
+
     async def answers(self) -> dict[str, tuple[str, str]]:
         """By idempotency key: the order's id, and a digest of the stored answer."""
         rows = await self.sql("select key, order_id, encode(sha256(response), 'hex') from idempotency_keys")

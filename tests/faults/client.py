@@ -10,7 +10,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
-KEY, OTHER_KEY, ADMIN_KEY = "apitest", "other-client-key", "admin-client-key"
+KEY, OTHER_KEY, ADMIN_KEY = "recording-client-key", "apitest", "admin-client-key"
 
 # What the documentation says POST /api/order answers; 503 by its reasons.
 STATUSES = {200, 400, 401, 403, 408, 409, 413, 415, 422, 429, 503}
@@ -185,10 +185,13 @@ class Record:
         done = [each.at + each.seconds for each in self.attempts() if each.status == 200]
         return sum(since <= moment < until for moment in done) / max(until - since, 1e-9)
 
-    def recovered_after(self, moment: float, full_rate: float, window: float = 0.5) -> float:
-        """How long after a moment orders were acknowledged at four fifths of the full rate again."""
+    def recovered_after(self, moment: float, before: float, window: float = 0.5) -> float:
+        """How long after a moment orders were acknowledged at four fifths of the full rate again. The full rate is that
+        from before, or that of the last second, if the machine has become busier; never below a quarter of the first."""
         done = sorted(each.at + each.seconds for each in self.attempts(moment - 30) if each.status == 200)
         done = [each for each in done if each >= moment]
+        last = sum(each > done[-1] - 1 for each in done) if done else 0
+        full_rate = max(min(before, last), before / 4)
         enough = max(int(0.8 * full_rate * window), 1)
         for first, last in zip(done, done[enough - 1 :], strict=False):
             if last - first <= window:

@@ -67,6 +67,7 @@ class Run:
     is_long: bool
     seed: int
     folder: Path
+    soak_minutes: int = 30
     load: str = ""
     faults: Counter = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -102,12 +103,21 @@ class Run:
         self.expect(seconds <= most, f"recovered after {seconds:.2f} s, not within {most} s")
 
     @contextlib.asynccontextmanager
-    async def shop(self, apis: int = 1, proxied: bool = False, max_connections: int = 100, **settings: object) -> object:
+    async def shop(
+        self,
+        apis: int = 1,
+        engine: type | None = None,
+        prepare: bool = True,
+        proxied: bool = False,
+        max_connections: int = 100,
+        **settings: object,
+    ) -> object:
         """A database with data and so many APIs on it; what must always hold is checked at the end."""
-        shop = Shop(self, max_connections)
+        shop = Shop(self, engine or self.scenario.engine, max_connections)
         try:
             await shop.database.start()
-            await shop.prepare()
+            if prepare:
+                await shop.prepare()
             if proxied:
                 shop.proxy = await Proxy(shop.database.port, self.seed).start()
                 shop.api_url = shop.database.url_through(shop.proxy.port)
@@ -125,9 +135,9 @@ class Run:
 class Shop:
     """A database, the APIs on it, and the record of its clients."""
 
-    def __init__(self, run: Run, max_connections: int) -> None:
+    def __init__(self, run: Run, engine: type, max_connections: int) -> None:
         self.run, self.folder = run, Path(tempfile.mkdtemp(dir=run.folder))
-        self.database = run.scenario.engine(self.folder, max_connections)
+        self.database = engine(self.folder, max_connections)
         self.apis: list[Api] = []
         self.records: list[Record] = []
         # In front of the database, where a scenario asked for one.
@@ -281,7 +291,7 @@ async def carry_out(run: Run) -> float:
     """Runs a scenario; the seconds it took."""
     started = time.monotonic()
     try:
-        async with asyncio.timeout(3600 if run.is_long else 240):
+        async with asyncio.timeout(3600 + 60 * run.soak_minutes if run.is_long else 240):
             await run.scenario.function(run)
     except TimeoutError:
         run.failures.append("did not end in time")

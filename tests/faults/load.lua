@@ -1,5 +1,7 @@
--- Orders, or GETs of anything else, as fast as answers come. Counts what was answered.
+-- Orders, or GETs of anything else, as fast as answers come or with a pause before each. Counts what was answered.
 local threads = {}
+local pause = tonumber(os.getenv("PAUSE") or "0")
+local is_keyed = os.getenv("KEYED") == "yes"
 
 function setup(thread)
   table.insert(threads, thread)
@@ -14,6 +16,28 @@ function init()
     wrk.headers["Content-Type"] = "application/json"
     wrk.headers["api_key"] = os.getenv("API_KEY")
     wrk.body = '{"items":[{"productId":"1","quantity":2},{"productId":"3","quantity":1}]}'
+  end
+end
+
+if is_keyed then
+  local before, after
+  local sent = 0
+
+  function request()
+    if not before then
+      wrk.headers["Idempotency-Key"] = "KEY"
+      before, after = wrk.format():match("^(.*)KEY(.*)$")
+      before = before .. os.getenv("KEY_PREFIX")
+    end
+    sent = sent + 1
+    return before .. sent .. after
+  end
+end
+
+if pause > 0 then
+  -- Not all at the same moment.
+  function delay()
+    return math.floor(pause * (0.5 + math.random()))
   end
 end
 

@@ -78,13 +78,15 @@ class Process:
         self.name, self.folder = program.name, folder
         self.log = folder / f"{program.name}-{free_port()}.log"
         self.process: subprocess.Popen | None = None
+        self.most_files: int | None = None
 
     def spawn(self) -> None:
         """Starts it, its log added to what is there."""
         environment = {"PATH": os.environ["PATH"], "TMPDIR": str(self.folder), "LOG_FORMAT": "json", **self.settings}
+        limit = ["prlimit", f"--nofile={self.most_files}"] if self.most_files else []
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*limit, *self.command], env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     @property

@@ -67,5 +67,5 @@ async def panics(run: Run) -> None:
         run.expect(set(statuses) == {500}, f"/panic: {set(statuses)}")
         others = {each.status for each in record.attempts()}
         run.expect(others <= {200, 422}, f"others saw {others}")
-        counted = await api.metric("panics_caught_total")
+        counted = await api.metric("panics_total")
         run.expect(counted == len(statuses), f"{counted} panics counted of {len(statuses)}")

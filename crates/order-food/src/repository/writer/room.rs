@@ -27,8 +27,10 @@ impl Room {
         match self.batch_micros.load(Ordering::Relaxed) {
             0 => OrderWriter::QUEUE_ORDERS,
             micros => {
-                let batches = Self::WAIT.as_micros() as usize * self.writers / usize::try_from(micros).unwrap_or(usize::MAX);
-                (batches * OrderWriter::BATCH_ORDERS).clamp(OrderWriter::BATCH_ORDERS, OrderWriter::QUEUE_ORDERS)
+                let batches = Self::WAIT.as_micros() as usize * self.writers
+                    / usize::try_from(micros).unwrap_or(usize::MAX);
+                (batches * OrderWriter::BATCH_ORDERS)
+                    .clamp(OrderWriter::BATCH_ORDERS, OrderWriter::QUEUE_ORDERS)
             }
         }
     }

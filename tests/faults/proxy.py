@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
 
 
@@ -59,6 +60,9 @@ class Proxy:
         self.server_port, self.random = server_port, random.Random(seed)
         # Of each answer.
         self.delay = 0.0
+        # What all connections together may ask, in bytes a second; 0 for as much as they like.
+        self.bandwidth = 0.0
+        self.free_at = 0.0
         # One in so many commits loses its connection: just sent, answered, late, or lost.
         self.cut_one_in = 0
         self.cuts: Counter = Counter()
@@ -118,6 +122,10 @@ class Proxy:
                     # The server hears the request before it hears the end.
                     await asyncio.sleep(0.05)
                 return
+            if self.bandwidth:
+                now = time.monotonic()
+                self.free_at = max(self.free_at, now) + len(data) / self.bandwidth
+                await asyncio.sleep(self.free_at - now)
             server.write(data)
             await server.drain()
 

@@ -107,7 +107,7 @@ class Crowd:
         return connection
 
     async def _trickle(self) -> None:
-        """A byte each, about once a second; whoever was thrown out comes back."""
+        """A byte each, about every three seconds; whoever was thrown out comes back."""
         while True:
             for at, (connection, more) in enumerate(self.sockets):
                 try:
@@ -120,7 +120,7 @@ class Crowd:
                     with contextlib.suppress(OSError):
                         self.sockets[at] = (self._open(), more)
                 if at % 20 == 0:
-                    await asyncio.sleep(20 / self.count)
+                    await asyncio.sleep(60 / self.count)
 
     async def __aexit__(self, *_: object) -> None:
         self.trickling.cancel()

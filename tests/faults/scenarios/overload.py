@@ -15,7 +15,7 @@ async def overload(run: Run) -> None:
     # A slow database bounds the capacity, so that the machine is not what is overloaded: it carries the load, too.
     async with run.shop(proxied=True) as shop:
         [api] = shop.apis
-        shop.proxy.delay = 0.6
+        shop.proxy.bandwidth = 1e6
         record = shop.record()
         peak = max([await placed(api.port, run.times(4, 10), connections) for connections in (768, 1280)])
         connections = 3000
@@ -43,7 +43,7 @@ async def overload(run: Run) -> None:
                 late = [each.at for each in record.attempts(ended) if each.status not in (200, 422)]
                 run.recovered(max(late, default=ended) - ended, 3.0)
                 memories.append(api.memory_mb())
-        shop.proxy.delay = 0
+        shop.proxy.bandwidth = 0
         run.load = f"{connections} connections"
         run.measure("memory growth from one to the next", memories[-1] - memories[0], 10, "MB")
         for path, statuses in prober.statuses().items():

@@ -14,7 +14,7 @@ pub(super) struct Room {
 
 impl Room {
     /// How long an order may wait for its batch.
-    const WAIT: Duration = Duration::from_millis(500);
+    const WAIT_MICROS: usize = 500_000;
     /// A batch of fewer orders than this took all that waited: how long it took says nothing about a queue.
     const MANY: usize = OrderWriter::BATCH_ORDERS / 2;
 
@@ -27,8 +27,8 @@ impl Room {
         match self.batch_micros.load(Ordering::Relaxed) {
             0 => OrderWriter::QUEUE_ORDERS,
             micros => {
-                let batches = Self::WAIT.as_micros() as usize * self.writers
-                    / usize::try_from(micros).unwrap_or(usize::MAX);
+                let batch_micros = usize::try_from(micros).unwrap_or(usize::MAX);
+                let batches = Self::WAIT_MICROS * self.writers / batch_micros;
                 (batches * OrderWriter::BATCH_ORDERS)
                     .clamp(OrderWriter::BATCH_ORDERS, OrderWriter::QUEUE_ORDERS)
             }

@@ -86,6 +86,11 @@ class Run:
         """How often: in the short form, and in the long one."""
         return long if self.is_long else short
 
+    def bar(self, long: float, short: float) -> float:
+        """How much time something may take. The short form has few samples, and not always the machine to itself: it
+        tells what is broken from what is slow, and leaves the numbers that are promised to the long form."""
+        return long if self.is_long else short
+
     def expect(self, holds: object, what: str) -> None:
         """Notes what does not hold; the scenario goes on."""
         if not holds:

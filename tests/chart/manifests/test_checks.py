@@ -97,7 +97,7 @@ def test_a_log_filter_that_cannot_be_is_refused(text):
 
 
 @pytest.mark.schema
-@pytest.mark.parametrize("text", ["info", "WARN", "off", "info,actix_server=warn", "order_food::handler=trace,sqlx-core=0,error"])
+@pytest.mark.parametrize("text", ["info", "WARN", "off", "info,actix_server=warn,actix_http=off", "order_food::handler=trace,sqlx-core=0,error"])
 def test_a_log_filter_that_can_be_is_allowed(text):
     assert render(log__filter=text).settings["RUST_LOG"] == text
 

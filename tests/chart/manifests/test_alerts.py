@@ -43,6 +43,13 @@ def test_there_are_none_unless_wanted():
     assert (labels["app.kubernetes.io/name"], labels["app.kubernetes.io/component"]) == ("order-food", "api")
 
 
+def test_alerts_about_nothing_that_is_collected_are_warned_of():
+    warning = 'job="order-food" and namespace="shop", ApiDown fires for ever'
+    assert warning in render(metrics__prometheusRule__enabled=True).notes
+    assert warning not in render(metrics__prometheusRule__enabled=True, metrics__serviceMonitor__enabled=True).notes
+    assert warning not in render().notes
+
+
 def test_rules_ask_for_this_release():
     manifests = render(metrics__prometheusRule__enabled=True, autoscaling__enabled=True, name="lunch")
     rules = manifests.one("PrometheusRule")

@@ -25,7 +25,7 @@ def build() -> dict:
             ),
             stat("p99", "99 of 100 answers are faster.", quantile(0.99, DURATION), unit="s", thresholds=((0.25, "orange"), (1, "red"))),
             stat("Panics", "Handlers that panicked in the time shown; each was answered with 500.", f"sum(increase(panics_total{selector()}[$__range]))", thresholds=((1, "red"),)),
-            stat("Newest version", "Processes by version are below.", f"count(count by (version) (build_info{selector()}))", thresholds=((2, "orange"),)),
+            stat("Versions", "In use; more than one while a rollout goes on.", f"count(count by (version) (build_info{selector()}))", thresholds=((2, "orange"),)),
             row("Requests, errors, duration"),
             graph("Requests", "By route.", {OF_A_ROUTE: rate(f"{DURATION}_count", by=ROUTE)}, unit="reqps", links=TRACES),
             graph(

@@ -1,7 +1,6 @@
 """Objectives of ordering: how much of the error budget is left, and how fast it goes."""
 
-from panels import dashboard, graph, row, selector, stat, text, traces
-from panels import OF_THE_API
+from panels import OF_THE_API, dashboard, graph, row, selector, stat, text, traces
 
 COUNT = "http_server_request_duration_seconds_count"
 BUCKET = "http_server_request_duration_seconds_bucket"
@@ -14,26 +13,21 @@ WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 ORDERS = (traces("order-food", "POST /api/order"),)
 FAILURES = (traces("order-food", "POST /api/order", '{"error":"true"}'),)
 
-
 def grown(metric: str, labels: str, window: str) -> str:
     """By how much a counter grew."""
     return f"sum(increase({metric}{selector(labels)}[{window}]))"
-
 
 def unavailable(window: str) -> str:
     """The share of orders that were answered with 5xx."""
     return f"(({grown(COUNT, FAILED, window)} or vector(0)) / {grown(COUNT, ORDER, window)})"
 
-
 def slow(window: str) -> str:
     """The share of stored orders that took longer than a quarter of a second."""
     return f"(1 - {grown(BUCKET, FAST, window)} / {grown(COUNT, GOOD, window)})"
 
-
 def left(bad: str, objective: str) -> str:
     """The share of the error budget that is left."""
     return f"1 - {bad} / (1 - {objective} / 100)"
-
 
 def objective(name: str, title: str, bad: object, links: tuple[dict, ...]) -> list[dict]:
     """The panels of one objective."""
@@ -48,7 +42,6 @@ def objective(name: str, title: str, bad: object, links: tuple[dict, ...]) -> li
             {window: f"{bad(window)} / {budget}" for window in WINDOWS}, width=12, links=links,
         ),
     ]
-
 
 def build() -> dict:
     """The dashboard."""

@@ -1,0 +1,41 @@
+"""Databases and APIs for the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from shop import Api, program
+
+
+@pytest.fixture
+def empty_postgres() -> Iterator[str]:
+    """The URL of a new, empty database on the test server."""
+    server = urlsplit(os.environ["TEST_POSTGRES_URL"])
+    name = f"shop_{uuid.uuid4().hex[:12]}"
+    psql = [f"{os.environ['TEST_POSTGRES_BIN']}/psql", "-Xq", os.environ["TEST_POSTGRES_URL"], "-c"]
+    subprocess.run([*psql, f"create database {name}"], check=True)
+    yield urlunsplit(server._replace(path=f"/{name}"))
+    subprocess.run([*psql, f"drop database {name} with (force)"], check=True)
+
+
+@pytest.fixture
+def postgres(empty_postgres: str) -> str:
+    """The URL of a new database with tables and data."""
+    program("database-migration", DATABASE_URL=empty_postgres)
+    program("database-load", DATABASE_URL=empty_postgres)
+    return empty_postgres
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API on SQLite, which may be made to panic."""
+    folder: Path = tmp_path_factory.mktemp("api")
+    running = Api(folder, f"sqlite://{folder}/shop.db", ENABLE_FAULT_INJECTION="true")
+    yield running
+    running.stop()

@@ -58,8 +58,8 @@ if [ -n "$local" ]; then
     export DATABASE_URL=$TEST_POSTGRES_URL
   fi
   programs=${ORDER_FOOD_PROGRAMS:-$("$chaos/../build-programs.sh")}
-  "$programs/database-migration" 2>"$folder/migration" || fail "no tables: $(tail -n 1 "$folder/migration")"
-  "$programs/database-load" --only products 2>"$folder/data" || fail "no data: $(tail -n 1 "$folder/data")"
+  "$programs/database-migration" &>"$folder/migration" || fail "no tables: $(tail -n 1 "$folder/migration")"
+  "$programs/database-load" --only products &>"$folder/data" || fail "no data: $(tail -n 1 "$folder/data")"
   open_shop_here 2 'create_order read_orders' SHUTDOWN_DELAY_SECONDS=0
   start_load --rate 400 --clients 8
   for number in $(seq 0 $((pods - 1))); do

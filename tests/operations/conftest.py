@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from shop import Api, program
+
+# The stand-ins that scripts for operators are tested with.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from shell import Shell  # noqa: E402
 
 
 @pytest.fixture
@@ -39,3 +45,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     running = Api(folder, f"sqlite://{folder}/shop.db", ENABLE_FAULT_INJECTION="true")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A machine with what chaos scripts use, and without the tools of a cluster."""
+    machine = Shell(tmp_path)
+    for name in ("basename", "comm", "date", "kill", "ps", "seq", "sort", "tail", "wc"):
+        (machine.tools / name).symlink_to(shutil.which(name))
+    return machine

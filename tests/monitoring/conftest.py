@@ -1,0 +1,49 @@
+"""A stack, and what it measured for the score card."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rules import REPOSITORY
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fire-all", action="store_true", help="make every alert of the application fire, which takes minutes")
+
+
+def record(name: str, **figures: object) -> None:
+    """Leaves figures for scripts/score-card.sh."""
+    folder = Path(os.environ.get("ORDER_FOOD_SCORES", REPOSITORY / "target/score-card"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({name: figures}, indent=2) + "\n")
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stack keeps what it writes."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def stack(folder: Path) -> Iterator:
+    """Prometheus and Alertmanager, which have nothing to scrape yet."""
+    from stack import Stack
+
+    running = Stack(folder)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def shop(folder: Path, stack: object) -> Iterator:
+    """A process of the API, scraped."""
+    from faults import Shop
+
+    running = Shop(folder, "shop")
+    stack.scrape(running.api)
+    yield running
+    running.close()

@@ -28,6 +28,7 @@ FROM dependencies AS build
 COPY crates crates
 COPY migrations migrations
 COPY seed seed
+COPY docs/openapi.yaml docs/
 COPY scripts/image-files.sh scripts/
 ARG SOURCE_DATE_EPOCH=0
 # cargo goes by times, and these files may be older than what was compiled in their place.

@@ -37,6 +37,9 @@ needs kubectl "see https://kubernetes.io/docs/tasks/tools"
 needs helm "see https://helm.sh/docs/intro/install"
 
 helm uninstall "$release" --namespace "$namespace" --ignore-not-found --wait --timeout 5m
+# The pod of helm test, which is no part of the release.
+kubectl delete pod --namespace "$namespace" --ignore-not-found --timeout 1m \
+  --selector "app.kubernetes.io/instance=$release,app.kubernetes.io/component=test"
 volumes=(persistentvolumeclaim --namespace "$namespace"
   --selector "app.kubernetes.io/instance=$release,app.kubernetes.io/component=postgresql")
 if [ -n "$data" ]; then

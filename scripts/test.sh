@@ -8,8 +8,8 @@ Usage: ./scripts/test.sh
 
 Builds everything, starts a private PostgreSQL (scripts/with-postgres.sh, which installs it from the system's packages
 where it is missing, as are nginx, curl, Prometheus and ISA-L), runs every test on it and on SQLite, and stops it. Then
-packs the programs into images and runs them as pods (scripts/test-containers.sh), and tests the chart
-(scripts/test-chart.sh). Prints the seconds that each phase took.
+packs the programs into images and runs them as pods (scripts/test-containers.sh), tests what watches them
+(scripts/test-monitoring.sh), and the chart (scripts/test-chart.sh). Prints the seconds that each phase took.
 
 Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
 TEXT
@@ -51,4 +51,5 @@ export ORDER_FOOD_PROGRAMS
 phase "tests" scripts/with-postgres.sh --no-fsync timeout 1200 cargo test --workspace --locked
 phase "tests, ISA-L" timeout 600 cargo test --package coupon-corpus --features isal --locked
 phase "images and pods" scripts/test-containers.sh
+phase "monitoring" scripts/test-monitoring.sh
 phase "chart" scripts/test-chart.sh

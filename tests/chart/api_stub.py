@@ -2,7 +2,7 @@
 
 Objects live in memory. What a real server refuses about our objects is refused too: what its schema does not know, a
 name that occurs twice in a list, a change of what cannot be changed. No controllers: nothing is scheduled or run; a Job
-is complete at once.
+is complete at once, and so is a pod.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ class Store:
         metadata["resourceVersion"] = str(self.version)
         metadata["uid"] = (old or {}).get("metadata", {}).get("uid", str(uuid.uuid4()))
         metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+        if new["kind"] == "Pod":
+            new["status"] = {"phase": "Succeeded"}
         if new["kind"] == "Job":
             new["status"] = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
         self.objects[key] = new
@@ -284,6 +286,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind is None:
             raise Refused(404, "NotFound", f"the server could not find the requested resource {path}")
         name = rest[1] if len(rest) > 1 else ""
+        if rest[2:] == ["log"]:
+            return self.log(api, kind, namespace, name)
         with self.server.store.lock:
             watched = self.respond(api, kind, namespace, name, query, body)
         if watched is not None:
@@ -324,6 +328,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, store.put(key, merged(old, json.loads(body))))
         del store.objects[key]
         return self.status(200, "", "deleted")
+
+    def log(self, *key: str) -> None:
+        """What a pod that is there has written."""
+        if key not in self.server.store.objects:
+            raise Refused(404, "NotFound", f'pods "{key[3]}" not found')
+        payload = f"log of {key[3]}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
 
     def watch(self, items: list[dict]) -> None:
         """What there is, and then nothing: nothing changes by itself."""

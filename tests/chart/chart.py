@@ -95,7 +95,9 @@ class Manifests(list):
 
 
 def pod_template(resource: dict) -> dict | None:
-    """The template of the pods that an object makes."""
+    """The template of the pods that an object makes; a pod is its own."""
+    if resource["kind"] == "Pod":
+        return resource
     spec = resource.get("spec") or {}
     if resource["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]

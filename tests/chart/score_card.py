@@ -4,7 +4,8 @@
 
 Reads chart.json, written by scripts/test-chart.sh, and runtime.json, written by the test that runs the pods, from
 target/score-card (or ORDER_FOOD_SCORES). What was not measured has no points. --check fails if a row has fewer points
-than in tests/chart/score_baseline.json.
+than in tests/chart/score_baseline.json; rows of runtime.json count only if it is there, as the chart's tests do not make it.
+Row 12 has 4 points in the baseline, of 5: images of tests have programs that are not linked as small as those released.
 
 runtime.json:
   {"smoke": {"steps": {"NAME": true, …}, "failed_requests": 0, "api_stop_seconds": 5.2, "job_stop_seconds": 0.3},
@@ -23,6 +24,9 @@ HERE = Path(__file__).resolve().parent
 FOLDER = Path(os.environ.get("ORDER_FOOD_SCORES", HERE.parents[1] / "target" / "score-card"))
 BASELINE = HERE / "score_baseline.json"
 IMAGE_MB = {"order-food": 20, "database-migration": 12, "database-load": 12}
+
+# Rows that are measured by running pods.
+RUNTIME = {11, 12}
 
 Row = tuple[float, str]
 
@@ -143,7 +147,11 @@ def main() -> int:
     if not arguments.check:
         return 0
     baseline = json.loads(BASELINE.read_text())
-    lower = [row for row in result["rows"] if row["points"] < baseline.get(str(row["row"]), 0)]
+    compared = result["rows"]
+    if not (FOLDER / "runtime.json").exists():
+        print("score_card.py: rows 11 and 12 are not compared: scripts/test-containers.sh has left no figures", file=sys.stderr)
+        compared = [row for row in compared if row["row"] not in RUNTIME]
+    lower = [row for row in compared if row["points"] < baseline.get(str(row["row"]), 0)]
     for row in lower:
         print(f"score_card.py: row {row['row']}, {row['measure']}: {row['points']} points, {baseline[str(row['row'])]} in the baseline", file=sys.stderr)
     return len(lower)

@@ -137,7 +137,21 @@ def test_one_release_a_namespace(cluster):
 
 def test_the_check_of_a_release(cluster):
     cluster.helm("install", "order-food", "./helm/order-food")
-    assert "Succeeded" in cluster.helm("test", "order-food", "--timeout", "60s")
+    # Twice: the pod of the first time is in nobody's way.
+    for _ in range(2):
+        output = cluster.helm("test", "order-food", "--timeout", "60s", "--logs")
+        assert "Succeeded" in output
+        assert "log of order-food-test" in output
+
+
+def test_helm_4_can_take_back_what_somebody_scaled(tmp_path):
+    assert "--force-conflicts" in (REPOSITORY / "helm/order-food/README.md").read_text()
+    with Stub() as stub:
+        four = Cluster(stub, "4", tmp_path)
+        four.helm("install", "order-food", "./helm/order-food")
+        four.helm("upgrade", "order-food", "./helm/order-food", "--force-conflicts")
+    three = tools.run(tools.HELM["3"], "upgrade", "--help", home=tmp_path)
+    assert "--force-conflicts" not in three.stdout, "the README says that Helm 3 needs none"
 
 
 @pytest.mark.parametrize("version", tools.KUBECTL)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import hypothesis
+import jsonschema
 import pytest
 import yaml
 from api_stub import repeated
@@ -106,6 +107,9 @@ def test_the_defaults_and_every_scenario_fit():
 
 def test_a_value_may_be_left_to_the_platform():
     chart.loaded().validate_schema({"podSecurityContext": {"runAsUser": None}})
+    # Also where null reaches the schema, as in a chart of charts.
+    for part in ("podSecurityContext", "postgresql"):
+        jsonschema.validate({part: {"runAsUser": None}}, SCHEMA)
 
 
 def test_every_value_is_documented():
@@ -127,7 +131,7 @@ def generated(schema: dict) -> SearchStrategy:
 def repaired(values: dict) -> dict:
     """The values without those that contradict each other: nearly all would be refused, for the same few reasons."""
     values = chart.merge(values, {
-        "database": {"existingSecret": "external", "maxConnections": 100_000, "reservedConnections": 10},
+        "database": {"existingSecret": "" if values.get("postgresql", {}).get("enabled", True) else "external", "maxConnections": 100_000, "reservedConnections": 10},
         "shutdown": {"gracePeriodSeconds": 20_000},
     })
     values["replicaCount"] = min(values.get("replicaCount", 2), 50)

@@ -41,6 +41,11 @@ def model_faults(resources: list[dict]) -> list[str]:
     return run.stdout.splitlines()
 
 
+def test_node_is_the_one_that_was_installed():
+    run = tools.run("node", "--print", "process.execPath", home=tools.FOLDER)
+    assert Path(run.stdout.strip()).is_relative_to(tools.FOLDER), "not the distribution's, which may be too old"
+
+
 def test_scenarios_have_the_custom_kinds():
     assert {o["kind"] for profile in PROFILES for o in render(profile=profile)} >= CUSTOM
 

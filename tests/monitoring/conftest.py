@@ -47,3 +47,15 @@ def shop(folder: Path, stack: object) -> Iterator:
     stack.scrape(running.api)
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def metrics(shop: object) -> str:
+    """What /metrics says where customers have been."""
+    from stack import fetch
+
+    for request in ({}, {"couponCode": "SAVE10"}, {"couponCode": "nobody knows it"}):
+        shop.api.order(**request)
+    for path in ("/api/product", "/api/order", "/nowhere"):
+        shop.api.ask("GET", path)
+    return fetch(f"{shop.api.url}/metrics")

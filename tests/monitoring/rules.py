@@ -38,7 +38,7 @@ def identity(alert: dict) -> Rule:
     return (alert["alert"], *(alert["labels"][label] for label in VARIANTS if label in alert["labels"]))
 
 
-def tested(firing: bool) -> list[Rule]:
+def covered(firing: bool) -> list[Rule]:
     """The alerts of the promtool tests that expect them to fire, or not to."""
     found = []
     for file in TESTS:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,15 +20,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from shell import Shell  # noqa: E402
 
 
-@pytest.fixture
-def empty_postgres() -> Iterator[str]:
-    """The URL of a new, empty database on the test server."""
+@contextmanager
+def new_database() -> Iterator[str]:
+    """The URL of an empty database on the test server."""
     server = urlsplit(os.environ["TEST_POSTGRES_URL"])
     name = f"shop_{uuid.uuid4().hex[:12]}"
     psql = [f"{os.environ['TEST_POSTGRES_BIN']}/psql", "-Xq", os.environ["TEST_POSTGRES_URL"], "-c"]
     subprocess.run([*psql, f"create database {name}"], check=True)
     yield urlunsplit(server._replace(path=f"/{name}"))
     subprocess.run([*psql, f"drop database {name} with (force)"], check=True)
+
+
+@pytest.fixture
+def empty_postgres() -> Iterator[str]:
+    """The URL of a new, empty database."""
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_2() -> Iterator[str]:
+    """Another one."""
+    with new_database() as url:
+        yield url
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from shop import REPOSITORY, Api, ask, wait_until
@@ -63,16 +62,6 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     if request.param == "sqlite":
         return Engine(tmp_path, f"sqlite://{tmp_path}/shop's.db", f"sqlite://{tmp_path}/other.db")
     return Engine(tmp_path, request.getfixturevalue("postgres"), request.getfixturevalue("empty_postgres_2"))
-
-
-@pytest.fixture
-def empty_postgres_2() -> Iterator[str]:
-    """Another empty database."""
-    server = urlsplit(os.environ["TEST_POSTGRES_URL"])
-    name = f"shop_{uuid.uuid4().hex[:12]}"
-    at_postgres(server.geturl(), f"create database {name}")
-    yield urlunsplit(server._replace(path=f"/{name}"))
-    at_postgres(server.geturl(), f"drop database {name} with (force)")
 
 
 @contextmanager

@@ -7,8 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer, middleware::from_fn};
+use actix_web::{App, HttpServer};
 use database::{ConnectError, DatabaseUrl, Pools, Session};
 use database_load::{Load, LoadError, Options, seed_if_never_loaded};
 use database_migration::{MigrationError, Migrator};
@@ -18,11 +19,12 @@ use telemetry::{LogCounts, StopSignal, StopSignals, Tracing};
 use tokio::runtime::Handle;
 
 use crate::config::{Config, TrustedProxies};
+use crate::handler::docs::Documents;
 use crate::handler::json::product_json;
 use crate::handler::order::answer::order_json;
 use crate::metrics::{self, HttpMetrics, OrderingMetrics, WriterMetrics};
 use crate::middleware::in_flight::InFlight;
-use crate::middleware::{cors, request};
+use crate::middleware::{admission, cors, request};
 use crate::repository::writer::OrderWriter;
 use crate::repository::{Client, SqlChanges, SqlKeys, SqlMenu, SqlOrders, SqlPromotions};
 use crate::router;
@@ -269,11 +271,15 @@ fn bind(
 ) -> Result<(Server, SocketAddr), StartError> {
     let failed = |cause| StartError::Bind { address: requested, cause };
     let (data, with_fault_injection) = (state.clone(), config.lifecycle.enable_fault_injection);
+    let with_limits = state.limits.are_on();
     let origins = config.server.cors_allowed_origins.clone();
+    let documents = Data::new(Documents::later());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .app_data(documents.clone())
             .configure(|routes| router::routes(routes, with_fault_injection))
+            .wrap(Condition::new(with_limits, from_fn(admission::admit)))
             .wrap(cors(&origins))
             .wrap(from_fn(request::around))
     })

@@ -6,6 +6,7 @@ pub mod config;
 pub mod handler;
 pub mod metrics;
 pub mod middleware;
+pub mod openapi;
 pub mod repository;
 pub mod router;
 pub mod service;

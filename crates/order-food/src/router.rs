@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 use domain::ClientId;
 
 use crate::handler::error::ApiError;
-use crate::handler::{fault, health, metrics, order, product, welcome};
+use crate::handler::{docs, fault, health, metrics, order, product, welcome};
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "OPTIONS, POST";
@@ -60,11 +60,21 @@ pub fn routes(config: &mut ServiceConfig, with_fault_injection: bool) {
         .service(resource("/healthcheck", GET).route(get().to(health::ready::get)))
         .service(resource("/health", GET).route(get().to(health::detail::get)))
         .service(resource("/metrics", GET).route(get().to(metrics::get)))
+        .service(resource("/openapi.json", GET).route(get().to(docs::openapi_json)))
+        .service(resource("/openapi.yaml", GET).route(get().to(docs::openapi_yaml)))
+        .service(resource("/docs", GET).route(get().to(docs::page)))
+        .service(resource("/docs/{file}", GET).route(get().to(docs::file)))
         .service(resource("/", GET).route(get().to(welcome::get)));
     if with_fault_injection {
         config.service(resource("/panic", GET).route(get().to(fault::panic)));
     }
-    config.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::not_found("path")) }));
+    config.default_service(web::to(|request: HttpRequest| async move {
+        // The server as a whole (RFC 9110, section 9.3.7).
+        if *request.method() == Method::OPTIONS && request.path() == "*" {
+            return Ok(options(GET_POST));
+        }
+        Err(ApiError::not_found("path"))
+    }));
 }
 
 /// A path that knows which methods it answers to.
@@ -77,11 +87,16 @@ fn resource(path: &'static str, allow: &'static str) -> Resource {
     });
     web::resource(path).guard(note_route).default_service(web::to(move |request: HttpRequest| async move {
         if *request.method() == Method::OPTIONS {
-            Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
+            Ok(options(allow))
         } else {
             Err(ApiError::method_not_allowed(allow))
         }
     }))
+}
+
+/// What a path, or the server, answers to.
+fn options(allow: &'static str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish()
 }
 
 /// GET, and HEAD, which is GET without the body (RFC 9110, section 9.3.2).

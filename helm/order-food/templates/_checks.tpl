@@ -4,6 +4,9 @@
 {{- if not (or $values.postgresql.enabled $values.database.existingSecret) }}
 {{- fail "order-food: no database. Set database.existingSecret to a Secret with the keys DATABASE_URL and API_KEY_PEPPER, or postgresql.enabled=true for trying out" }}
 {{- end }}
+{{- if and $values.postgresql.enabled $values.database.existingSecret }}
+{{- fail (printf "order-food: database.existingSecret is %s, and the PostgreSQL for trying out is on. Set postgresql.enabled=false to use your database, or leave database.existingSecret empty" $values.database.existingSecret) }}
+{{- end }}
 
 {{- $replicas := $values.replicaCount | int }}
 {{- if $values.autoscaling.enabled }}
@@ -31,6 +34,13 @@
 
 {{- if gt (len (list $values.data.files $values.data.existingConfigMap $values.data.existingClaim | compact)) 1 }}
 {{- fail "order-food: data comes from one place. Set one of data.files, data.existingConfigMap and data.existingClaim" }}
+{{- end }}
+
+{{- $fromSecrets := dict "DATABASE_URL" "database.existingSecret, with postgresql.enabled=false" "API_KEY_PEPPER" "apiKeyPepper.existingSecret" }}
+{{- range $values.extraEnvVars }}
+{{- if hasKey $fromSecrets .name }}
+{{- fail (printf "order-food: extraEnvVars sets %s, which the programs read from a Secret. Remove it there and set %s" .name (get $fromSecrets .name)) }}
+{{- end }}
 {{- end }}
 
 {{- /* The API server refuses a name that occurs twice in one list. */}}

@@ -18,15 +18,19 @@ app.kubernetes.io/component: {{ index . 2 }}
 {{- end }}
 
 {{/* Labels, and annotations if there are any, of an object or a pod. Takes a dict of the root context, app and component
-     as in selectorLabels, and more labels and annotations. The chart's own win, or selectors would miss. */}}
+     as in selectorLabels, and more labels and annotations. The chart's own win, or selectors would miss. With isStable
+     there are no labels that another version of the chart changes. */}}
 {{- define "order-food.metadata" -}}
 {{- $root := .root -}}
 {{- $own := include "order-food.selectorLabels" (list $root .app .component) | fromYaml -}}
-{{- $chart := dict
+{{- $chart := dict -}}
+{{- if not .isStable -}}
+{{- $chart = dict
   "app.kubernetes.io/version" $root.Chart.AppVersion
   "app.kubernetes.io/managed-by" $root.Release.Service
   "app.kubernetes.io/part-of" "order-food"
   "helm.sh/chart" (printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_")) -}}
+{{- end -}}
 labels:
   {{- toYaml (merge dict $own $chart (default dict .labels) $root.Values.commonLabels) | nindent 2 }}
 {{- with merge dict (default dict .annotations) $root.Values.commonAnnotations }}

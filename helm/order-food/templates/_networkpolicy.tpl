@@ -1,12 +1,21 @@
-{{/* Where all three programs may connect to: names, the database, the collector of traces. */}}
-{{- define "order-food.egress" -}}
-{{- $policy := .Values.networkPolicy -}}
-# Names, wherever they are answered: some clusters do it on the node, outside of all pods.
+{{/* Names, wherever they are answered: some clusters do it on the node, outside of all pods, and OpenShift's pods on
+     a port of their own. */}}
+{{- define "order-food.egressToNames" -}}
 - ports:
     - port: 53
       protocol: UDP
     - port: 53
       protocol: TCP
+    - port: 5353
+      protocol: UDP
+    - port: 5353
+      protocol: TCP
+{{- end }}
+
+{{/* Where all three programs may connect to: names, the database, the collector of traces. */}}
+{{- define "order-food.egress" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- include "order-food.egressToNames" . }}
 {{- if .Values.postgresql.enabled }}
 - to:
     - podSelector:

@@ -20,6 +20,7 @@ def test_settings():
 
 
 @pytest.mark.parametrize(("assignment", "variable", "value"), [
+    ({"listenAddress": "::"}, "SERVER_ADDRESS", "::"),
     ({"database__poolSize": 7}, "DATABASE_MAX_CONNECTIONS", "7"),
     ({"database__waitSeconds": 10}, "WAIT_SECONDS", "10"),
     ({"database__lockWaitSeconds": 11}, "LOCK_WAIT_SECONDS", "11"),

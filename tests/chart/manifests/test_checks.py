@@ -7,6 +7,7 @@ from chart import EXTERNAL, refusal, render
 
 @pytest.mark.parametrize(("values", "parts"), [
     ({"postgresql": {"enabled": False}}, ["no database", "database.existingSecret", "DATABASE_URL and API_KEY_PEPPER", "postgresql.enabled=true"]),
+    ({"database": {"existingSecret": "mine"}}, ["database.existingSecret is mine", "postgresql.enabled=false"]),
     ({"replicaCount": 12}, ["13 pods", "93 connections", "90 are allowed", "database.poolSize", "database.maxConnections"]),
     ({"autoscaling": {"enabled": True, "maxReplicas": 12}}, ["13 pods", "93 connections", "90 are allowed"]),
     ({"replicaCount": 11, "updateStrategy": {"maxSurge": 2}}, ["13 pods", "93 connections"]),
@@ -24,6 +25,8 @@ from chart import EXTERNAL, refusal, render
     ({"data": {"existingConfigMap": "x", "existingClaim": "y"}}, ["one place"]),
     *[({"extraEnvVars": [{"name": name, "value": "x"}]}, [f"extraEnvVars sets {name}", "already"])
       for name in ("DATABASE_URL_FILE", "API_KEY_PEPPER_FILE", "DATA_DIR", "POD_NAME", "POD_UID", "NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES")],
+    ({"extraEnvVars": [{"name": "DATABASE_URL", "value": "x"}]}, ["extraEnvVars sets DATABASE_URL", "database.existingSecret"]),
+    ({"extraEnvVars": [{"name": "API_KEY_PEPPER", "value": "x"}]}, ["extraEnvVars sets API_KEY_PEPPER", "apiKeyPepper.existingSecret"]),
     ({"extraEnvVars": [{"name": "A", "value": "x"}, {"name": "A", "value": "y"}]}, ["extraEnvVars sets A"]),
     *[({"extraVolumes": [{"name": name, "emptyDir": {}}]}, [f"extraVolumes has {name}", "another name"]) for name in ("tmp", "database", "pepper", "data")],
     ({"extraVolumes": [{"name": "a", "emptyDir": {}}, {"name": "a", "emptyDir": {}}]}, ["extraVolumes has a"]),
@@ -68,6 +71,36 @@ def test_values_that_mean_nothing_are_refused(values):
     assert "order-food:" in refusal(values)
 
 
+# What the programs refuse.
+@pytest.mark.schema
+@pytest.mark.parametrize("endpoint", [
+    "jaeger:4318", "ftp://jaeger", "http://", "http:///v1", "http://:4318", "http://jaeger:", "http://jaeger:port", "http://jaeger:0", "http://jaeger:65536", "http://jaeger:99999",
+    "http://jaeger:4318:4318", "http://[::1", "http://[::1]:99999", "http://me:secret@jaeger:4318", "http://jaeger?a=b", "http://jag er",
+])
+def test_a_collector_that_cannot_be_is_refused(endpoint):
+    assert "otlpEndpoint" in refusal(telemetry__otlpEndpoint=endpoint)
+
+
+@pytest.mark.schema
+@pytest.mark.parametrize("endpoint", [
+    "", "http://jaeger", "https://jaeger.monitoring.svc.cluster.local:4318", "http://10.0.0.1:1/", "http://[fd00::1]:65535/otlp", "http://jaeger:59999", "http://jaeger:64999", "http://jaeger:65499", "http://jaeger:65529",
+])
+def test_a_collector_that_can_be_is_allowed(endpoint):
+    assert render(telemetry__otlpEndpoint=endpoint).settings.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") == endpoint
+
+
+@pytest.mark.schema
+@pytest.mark.parametrize("text", ["", "order_food=loud", "=info", "a=b=c", "a=9", "info,,=warn", "a[b", "{", "*", '"', "a=info/x", "info,"])
+def test_a_log_filter_that_cannot_be_is_refused(text):
+    assert "filter" in refusal(log__filter=text)
+
+
+@pytest.mark.schema
+@pytest.mark.parametrize("text", ["info", "WARN", "off", "info,actix_server=warn", "order_food::handler=trace,sqlx-core=0,error"])
+def test_a_log_filter_that_can_be_is_allowed(text):
+    assert render(log__filter=text).settings["RUST_LOG"] == text
+
+
 def test_notes_say_how_to_reach_it():
     notes = render().notes
     for line in (
@@ -85,6 +118,41 @@ def test_notes_say_how_to_reach_it():
     assert "https://a.example/api/product" in render(ingress={"enabled": True, "hosts": ["a.example"], "tlsSecret": "t"}).notes
     assert "http://HOST/api/product" in render(ingress__enabled=True).notes
     assert "keys create --client NAME" in render(EXTERNAL).notes
+
+
+PUBLIC_KEY = '-H "api_key: apitest"'
+OWN_KEY = "exec deployment/order-food --container order-food -- /order-food keys create --client NAME"
+
+
+@pytest.mark.parametrize(("values", "has_public_key", "is_warned"), [
+    ({}, True, True),
+    ({"initContainers": {"databaseLoad": {"enabled": False}}}, False, True),
+    ({"data": {"files": {"products.csv": "x"}}}, False, False),
+    ({"data": {"existingConfigMap": "mine"}}, False, False),
+    ({"data": {"existingClaim": "mine"}}, False, False),
+    (EXTERNAL, False, False),
+])
+def test_notes_promise_the_public_key_only_where_it_is(values, has_public_key, is_warned):
+    notes = render(values).notes
+    assert (PUBLIC_KEY in notes) is has_public_key
+    assert (OWN_KEY in notes) is not has_public_key
+    assert ('the API key "apitest" is public' in notes) is is_warned
+
+
+def test_notes_help_where_there_is_no_storage_class():
+    notes = render().notes
+    for line in ("stays Pending", "kubectl --namespace shop delete statefulset/order-food-postgresql pvc/data-order-food-postgresql-0", "postgresql.persistence.storageClass", "postgresql.persistence.enabled=false"):
+        assert line in notes
+    assert "no default storage class." in notes
+    assert 'no storage class "fast".' in render(postgresql__persistence__storageClass="fast").notes
+    assert "stays Pending" not in render(postgresql__persistence__enabled=False).notes
+    assert "stays Pending" not in render(EXTERNAL).notes
+
+
+def test_notes_help_where_there_are_no_images():
+    assert "ErrImagePull" in render().notes
+    assert "image.registry" in render().notes
+    assert "ErrImagePull" not in render(image__registry="registry.example").notes
 
 
 @pytest.mark.parametrize(("values", "warning"), [

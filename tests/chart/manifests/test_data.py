@@ -92,6 +92,27 @@ def test_the_server():
     assert server["resources"] == {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
 
 
+def test_an_upgrade_of_the_chart_does_not_restart_the_server():
+    template = render().one("StatefulSet")["spec"]["template"]
+    selector = {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/instance": "order-food", "app.kubernetes.io/component": "postgresql"}
+    assert template["metadata"] == {"labels": selector}
+    common = render({"commonLabels": {"team": "shop", "app.kubernetes.io/name": "mine"}, "commonAnnotations": {"owner": "me"}}).one("StatefulSet")["spec"]["template"]["metadata"]
+    assert common == {"labels": {**selector, "team": "shop"}, "annotations": {"owner": "me"}}
+    # Nor does what belongs to the API.
+    changed = render(image__tag="2", image__pullPolicy="Always", replicaCount=3, log__filter="debug", apiKeyPepper__demoValue="q", data__files={"users.csv": "x"})
+    assert changed.one("StatefulSet")["spec"]["template"] == template
+
+
+def test_a_server_that_never_came_up_is_replaced_by_an_upgrade():
+    # With the other policy the controller waits for the broken pod.
+    assert render().one("StatefulSet")["spec"]["podManagementPolicy"] == "Parallel"
+
+
+def test_the_platform_may_choose_the_servers_user():
+    context = render(postgresql__runAsUser=None).postgresql_pod["securityContext"]
+    assert context == {"runAsNonRoot": True, "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def test_the_server_is_asked_over_tcp():
     server = render().postgresql_pod["containers"][0]
     command = {"exec": {"command": ["pg_isready", "--host=127.0.0.1", "--username=order_food", "--dbname=order_food"]}}

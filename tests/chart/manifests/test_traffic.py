@@ -79,7 +79,12 @@ def namespace(name):
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
-DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+def namespaces(*names):
+    return {"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(names)}]}}
+
+
+# 5353 is where OpenShift's pods answer, which is what its policies see.
+DNS = {"ports": [{"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")]}
 POSTGRESQL = {"to": [pods("postgresql", "postgresql")], "ports": [{"port": 5432, "protocol": "TCP"}]}
 
 
@@ -100,10 +105,10 @@ def test_policy_of_the_api():
     spec = policies()[""]
     assert spec["podSelector"]["matchLabels"] == labels("order-food", "api")
     http = [{"port": "http", "protocol": "TCP"}]
-    assert spec["ingress"] == [{"from": [namespace("ingress-nginx"), namespace("monitoring"), pods("order-food", "test")], "ports": http}]
+    assert spec["ingress"] == [{"from": [namespaces("ingress-nginx"), namespace("monitoring"), pods("order-food", "test")], "ports": http}]
     assert spec["egress"] == [DNS, POSTGRESQL]
     unmetered = policies(metrics__enabled=False)[""]
-    assert unmetered["ingress"][0]["from"] == [namespace("ingress-nginx"), pods("order-food", "test")]
+    assert unmetered["ingress"][0]["from"] == [namespaces("ingress-nginx"), pods("order-food", "test")]
 
 
 def test_policy_of_the_loads():
@@ -143,7 +148,19 @@ def test_policies_with_a_database_and_a_collector_elsewhere(name):
 
 
 def test_policies_follow_the_namespaces():
-    spec = policies(networkPolicy__ingressNamespaceLabels={"a": "b"}, networkPolicy__prometheusNamespaceLabels={"c": "d"})[""]
-    selectors = [peer["namespaceSelector"]["matchLabels"] for peer in spec["ingress"][0]["from"] if "namespaceSelector" in peer]
-    assert selectors[0]["a"] == "b"
-    assert selectors[1]["c"] == "d"
+    spec = policies(networkPolicy__ingressNamespaces=["ingress-nginx", "gateways"], networkPolicy__prometheusNamespaceLabels={"c": "d"})[""]
+    [ingress, prometheus, _] = spec["ingress"][0]["from"]
+    assert ingress == namespaces("ingress-nginx", "gateways")
+    assert prometheus["namespaceSelector"]["matchLabels"]["c"] == "d"
+
+
+def test_policies_admit_balancers_outside_the_cluster():
+    spec = policies(networkPolicy__ingressNamespaces=[], networkPolicy__ingressCidrs=["35.191.0.0/16", "fd00::/8"])[""]
+    assert spec["ingress"][0]["from"] == [
+        {"ipBlock": {"cidr": "35.191.0.0/16"}}, {"ipBlock": {"cidr": "fd00::/8"}}, namespace("monitoring"), pods("order-food", "test"),
+    ]
+
+
+def test_the_scenario_with_two_ways_in_admits_both():
+    spec = render(profile="ingress").one("NetworkPolicy", "diner")["spec"]
+    assert spec["ingress"][0]["from"][0] == namespaces("ingress-nginx", "gateways")

@@ -29,6 +29,10 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
         let message = "send the body as Content-Type: application/json";
         return Err(ApiError::new(Reason::UnsupportedMediaType, message));
     }
+    if is_coded(request) {
+        let message = "send the body as it is, without Content-Encoding";
+        return Err(ApiError::new(Reason::UnsupportedMediaType, message));
+    }
     let body = timeout(DEADLINE, read(payload, declared));
     body.await.unwrap_or_else(|_| Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT)))
 }
@@ -51,7 +55,6 @@ fn too_large() -> ApiError {
 }
 
 /// `application/json`, with or without parameters; a charset other than UTF-8 cannot be JSON (RFC 8259, section 8.1).
-/// A body that is coded (gzip …) is none that this server reads.
 fn is_json(request: &HttpRequest) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Some(content_type) = content_type else {
@@ -63,6 +66,11 @@ fn is_json(request: &HttpRequest) -> bool {
         !name.trim().eq_ignore_ascii_case("charset")
             || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
+    is_json && is_utf8
+}
+
+/// Whether the body is compressed: none that this server reads.
+fn is_coded(request: &HttpRequest) -> bool {
     let coding = request.headers().get(header::CONTENT_ENCODING);
-    is_json && is_utf8 && coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

@@ -1,13 +1,20 @@
 //! Answers that clients may keep: compressed as they like it (RFC 9110, section 12.5.3), tagged, and not sent again to
 //! whoever has them (section 13.1.2).
 
-use actix_web::http::header::{self, ContentType, HeaderMap, HeaderValue};
+use std::io::Read;
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::{BufMut, Bytes, BytesMut};
+use flate2::read::GzDecoder;
 
-use crate::service::menu::Representation;
+use super::accept::preferences;
+use crate::service::Representation;
 
-/// A content coding that we have ready.
+/// What answers of the API are.
+pub const JSON: &str = "application/json";
+
+/// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Identity,
@@ -15,29 +22,84 @@ enum Coding {
     Brotli,
 }
 
+impl Coding {
+    /// What it is called, and what tags of answers that have it end in.
+    const fn names(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some(("gzip", "-gzip")),
+            Self::Brotli => Some(("br", "-br")),
+        }
+    }
+}
+
+/// A file that is kept compressed with gzip, as nearly everybody takes it.
+#[derive(Debug)]
+pub struct PackedFile {
+    gzip: &'static [u8],
+    media_type: &'static str,
+    tag: Bytes,
+}
+
+impl PackedFile {
+    /// Of what gzip made of it.
+    pub fn new(gzip: &'static [u8], media_type: &'static str) -> Self {
+        Self { gzip, media_type, tag: Representation::tag(gzip) }
+    }
+
+    /// The answer to a GET or HEAD for it.
+    pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
+        let coding = best_coding(request.headers(), true, false);
+        answer(request, &self.tag, self.media_type, coding, || match coding {
+            Coding::Identity => self.unpacked(),
+            Coding::Gzip | Coding::Brotli => Bytes::from_static(self.gzip),
+        })
+    }
+
+    fn unpacked(&self) -> Bytes {
+        let mut bytes = Vec::new();
+        // What is compiled in is whole: a test unpacks it.
+        let _ = GzDecoder::new(self.gzip).read_to_end(&mut bytes);
+        bytes.into()
+    }
+}
+
 /// The answer to a GET or HEAD for these bytes.
-pub fn respond(request: &HttpRequest, representation: &Representation) -> HttpResponse {
-    let accepted = best_coding(request.headers());
-    let (body, name, suffix) = match (accepted, &representation.gzip, &representation.brotli) {
-        (Coding::Brotli, _, Some(brotli)) => (brotli, Some("br"), "-br"),
-        (Coding::Gzip | Coding::Brotli, Some(gzip), _) => (gzip, Some("gzip"), "-gzip"),
-        _ => (&representation.identity, None, ""),
+pub fn respond(
+    request: &HttpRequest,
+    representation: &Representation,
+    media_type: &'static str,
+) -> HttpResponse {
+    let Representation { identity, gzip, brotli, tag } = representation;
+    let coding = best_coding(request.headers(), gzip.is_some(), brotli.is_some());
+    let body = match coding {
+        Coding::Identity => None,
+        Coding::Gzip => gzip.as_ref(),
+        Coding::Brotli => brotli.as_ref(),
     };
-    let is_known = request
-        .headers()
-        .get_all(header::IF_NONE_MATCH)
-        .any(|tags| names(tags.as_bytes(), &representation.tag));
+    answer(request, tag, media_type, coding, || body.unwrap_or(identity).clone())
+}
+
+fn answer(
+    request: &HttpRequest,
+    tag: &Bytes,
+    media_type: &'static str,
+    coding: Coding,
+    body: impl FnOnce() -> Bytes,
+) -> HttpResponse {
+    let coding = coding.names();
+    let is_known = request.headers().get_all(header::IF_NONE_MATCH).any(|tags| names(tags.as_bytes(), tag));
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((header::ETAG, entity_tag(&representation.tag, suffix)));
+    response.insert_header((header::ETAG, entity_tag(tag, coding.map_or("", |(_, suffix)| suffix))));
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
     response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
     if is_known {
         return response.finish();
     }
-    if let Some(name) = name {
+    if let Some((name, _)) = coding {
         response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(name)));
     }
-    response.insert_header(ContentType::json()).body(body.clone())
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media_type))).body(body())
 }
 
 /// A strong tag; other bytes, as another coding has, need another one.
@@ -63,28 +125,27 @@ fn names(tags: &[u8], tag: &[u8]) -> bool {
     })
 }
 
-/// The best of our codings that the client accepts; Brotli before gzip where it does not care.
-fn best_coding(headers: &HeaderMap) -> Coding {
-    let mut best = (0.0, Coding::Identity);
-    for value in headers.get_all(header::ACCEPT_ENCODING) {
-        let Ok(value) = value.to_str() else { continue };
-        for part in value.split(',') {
-            let (name, parameters) = part.split_once(';').unwrap_or((part, ""));
-            let quality = parameters
-                .trim()
-                .strip_prefix("q=")
-                .map_or(1.0, |quality| quality.trim().parse().unwrap_or(0.0));
-            let coding = match name.trim() {
-                name if name.eq_ignore_ascii_case("br") || name == "*" => Coding::Brotli,
-                name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                    Coding::Gzip
-                }
-                name if name.eq_ignore_ascii_case("identity") => Coding::Identity,
-                _ => continue,
-            };
-            if quality > best.0 || (quality > 0.0 && quality >= best.0 && coding == Coding::Brotli) {
-                best = (quality, coding);
-            }
+/// The best of the codings we have that the client accepts; Brotli before gzip before none where it does not care.
+fn best_coding(headers: &HeaderMap, has_gzip: bool, has_brotli: bool) -> Coding {
+    const LEAST: u16 = 1;
+    let (mut gzip, mut brotli, mut identity, mut any) = (None, None, None, None);
+    for (name, quality) in preferences(headers, &header::ACCEPT_ENCODING) {
+        let is = |coding: &str| name.eq_ignore_ascii_case(coding);
+        match name {
+            "*" => any = Some(quality),
+            _ if is("gzip") || is("x-gzip") => gzip = Some(quality),
+            _ if is("br") => brotli = Some(quality),
+            _ if is("identity") => identity = Some(quality),
+            _ => {}
+        }
+    }
+    let identity = identity.or(any).unwrap_or(LEAST);
+    let mut best = (identity, Coding::Identity);
+    let ours = [(has_gzip, gzip, Coding::Gzip), (has_brotli, brotli, Coding::Brotli)];
+    for (_, wanted, coding) in ours.into_iter().filter(|(is_there, ..)| *is_there) {
+        let quality = wanted.or(any).unwrap_or(0);
+        if quality > 0 && quality >= best.0 {
+            best = (quality, coding);
         }
     }
     best.1
@@ -97,7 +158,7 @@ mod tests {
     fn coding(accept: &str) -> Coding {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_str(accept).unwrap());
-        best_coding(&headers)
+        best_coding(&headers, true, true)
     }
 
     #[test]
@@ -112,10 +173,21 @@ mod tests {
             ("*", Coding::Brotli),
             ("GZIP;q=0.001", Coding::Gzip),
             ("deflate, zstd", Coding::Identity),
+            ("br;q=0, *", Coding::Gzip),
+            ("gzip;q=0, br;q=0, *;q=0.5", Coding::Identity),
+            ("br; Q=0, gzip", Coding::Gzip),
             ("gzip;q=nonsense", Coding::Identity),
         ] {
             assert_eq!(coding(accept), expected, "{accept}");
         }
+    }
+
+    #[test]
+    fn only_codings_that_are_there_are_chosen() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("br, *;q=0.1"));
+        assert_eq!(best_coding(&headers, true, false), Coding::Gzip);
+        assert_eq!(best_coding(&headers, false, false), Coding::Identity);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use domain::{PromotionRefused, Scope};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::reason::Reason;
 use crate::repository::{LimitKind, RepositoryError};
 use crate::service::{KeyRefused, OrderRefused};
 
 /// One thing wrong in a body (a JSON pointer, RFC 6901) or in the query (`?name`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where.
     pub pointer: String,
@@ -34,15 +35,26 @@ pub struct ApiError {
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-#[derive(Serialize)]
+/// Every refusal and every failure looks like this.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody<'e> {
+#[schema(as = Error, examples(json!({
+    "code": 422, "type": "error", "message": "the order names products that are not on the menu",
+    "reason": "unknown_product", "errors": [{"pointer": "/items/0/productId", "message": "is not on the menu"}],
+    "traceId": "0af7651916cd43dd8448eb211c80319c",
+})))]
+pub struct ErrorBody<'e> {
+    /// The status again.
     code: u16,
+    /// `error`
     #[serde(rename = "type")]
     kind: &'static str,
+    /// For people. May change at any time.
     message: &'e str,
     reason: Reason,
+    /// Which parts of the request are wrong, as far as that can be said.
     errors: &'e [FieldError],
+    /// Find the request by this in traces and logs.
     trace_id: &'e str,
 }
 
@@ -71,6 +83,22 @@ impl ApiError {
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let error = Self::new(Reason::MethodNotAllowed, format!("this path answers to {allow}"));
         error.with_header(header::ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// A page of another origin may not do this.
+    pub fn preflight() -> Self {
+        let message = "pages of this origin may not send this method or these headers";
+        let vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+        Self::new(Reason::BadRequest, message).with_header(header::VARY, HeaderValue::from_static(vary))
+    }
+
+    /// The client takes no JSON.
+    pub fn not_acceptable() -> Self {
+        let status = StatusCode::NOT_ACCEPTABLE;
+        Self {
+            status,
+            ..Self::new(Reason::BadRequest, "the API answers in application/json, which Accept excludes")
+        }
     }
 
     /// Something here is broken; the log knows what.

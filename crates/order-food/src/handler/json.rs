@@ -1,11 +1,15 @@
 //! How the words of the business look in JSON.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 
 use domain::{Money, Product, ProductId, ProductImage};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// An amount as a JSON number with exactly two decimals: `12.50`. Never passes through a float.
 #[derive(Debug, Clone, Copy)]
@@ -24,20 +28,59 @@ impl Serialize for Amount {
     }
 }
 
+impl PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        // No `multipleOf: 0.01`: most validators divide floats, and refuse 0.07.
+        let amount = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0));
+        amount.description(Some("Money, always with two decimals.")).examples([12.99]).into()
+    }
+}
+
+impl ToSchema for Amount {
+    fn name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+}
+
+/// Addresses of a product's picture.
+fn image_schema() -> Schema {
+    let sizes = [
+        ("thumbnail", "For lists."),
+        ("mobile", "For telephones."),
+        ("tablet", "For tablets."),
+        ("desktop", "For large screens."),
+    ];
+    let address = |what| ObjectBuilder::new().schema_type(Type::String).description(Some(what));
+    let image =
+        ObjectBuilder::new().description(Some("Addresses of a picture, one for each size of screen."));
+    let image = sizes
+        .into_iter()
+        .fold(image, |image, (size, what)| image.property(size, address(what)).required(size));
+    image.into()
+}
+
 /// Writes a value as a JSON string.
 pub fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-/// A product as clients see it.
-#[derive(Debug, Serialize)]
+/// A product: as it is on the menu, or as it was when it was ordered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Product, examples(json!({"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"})))]
 pub struct ProductBody<'p> {
+    /// A positive 64-bit integer in decimal.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, pattern = "^[1-9][0-9]{0,18}$")]
     id: ProductId,
+    /// What it is called.
     name: &'p str,
+    /// What one of it costs.
     price: Amount,
+    /// What kind of food it is.
     category: &'p str,
+    /// Only where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = image_schema, required = false)]
     image: Option<&'p ProductImage>,
 }
 

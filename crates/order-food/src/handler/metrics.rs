@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use telemetry::metrics::Metric;
 
 use super::error::ApiError;
+use super::reason::Reason;
 use crate::app::AppState;
 use crate::metrics::definitions::{
     BUILD_INFO, CATALOGUE_AGE, CATALOGUE_ITEMS, CONNECTIONS, CONNECTIONS_MAX, DATABASE_UP, LOG_LINES,
@@ -12,7 +13,16 @@ use crate::metrics::definitions::{
     WRITERS,
 };
 
+/// Why metrics may not be shown.
+pub const REFUSALS: &[Reason] = &[Reason::NotFound, Reason::Internal];
+
+/// Read the metrics.
+///
 /// Everything that is counted, in Prometheus' text format; 404 with `ENABLE_METRICS=false`.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "getMetrics", tag = "about",
+    responses((status = 200, description = "All metrics.", body = String, content_type = "text/plain")),
+)]
 pub async fn get(app: Data<AppState>) -> Result<HttpResponse, ApiError> {
     look(&app);
     let text = app.registry.render().ok_or_else(|| ApiError::not_found("path"))?;

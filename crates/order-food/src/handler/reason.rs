@@ -2,9 +2,11 @@
 
 use actix_web::http::StatusCode;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// Why a request was refused: a closed list for programs, stable across releases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum Reason {
     /// 400: something about the request that none of the others names. 408: it did not arrive in time.
     BadRequest,

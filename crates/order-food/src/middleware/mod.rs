@@ -1,5 +1,6 @@
 //! What happens around every request.
 
+pub mod admission;
 mod cors;
 pub mod in_flight;
 pub mod request;

@@ -8,7 +8,9 @@ use std::time::Instant;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -50,15 +52,10 @@ pub async fn around<B: MessageBody + 'static>(
     };
     request.extensions_mut().insert(watched.seen.clone());
 
-    let outcome = match limits::check_address(&request, &watched.app) {
-        Ok(()) => {
-            // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
-            let answering = AssertUnwindSafe(next.call(request)).catch_unwind();
-            let outcome = answering.instrument(watched.trace.span()).await;
-            outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body))
-        }
-        Err(refused) => Ok(Ok(request.into_response(HttpResponse::from_error(refused)))),
-    };
+    // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
+    let answering = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let outcome = answering.instrument(watched.trace.span()).await;
+    let outcome = outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body));
     let (error, is_panic) = match outcome {
         Ok(Ok(response)) => {
             let (mut response, reason) = with_error_body(response, &watched.trace);
@@ -115,6 +112,10 @@ impl Watched {
             BodySize::Stream => None,
         };
         let head = response.head_mut();
+        if !head.headers().contains_key(CACHE_CONTROL) {
+            // Shared caches keep apart what `Authorization` guards (RFC 9111, section 3.5), not what a key does.
+            head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         self.trace.tell(head.headers_mut());
         if self.app.readiness.is_draining() {
             head.set_connection_type(ConnectionType::Close);
@@ -189,7 +190,8 @@ fn with_error_body(
             }
             _ if is_json(response.headers()) => return (response, None),
             _ => {
-                let error = ApiError::of_framework(status);
+                let is_preflight = response.request().headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+                let error = if is_preflight { ApiError::preflight() } else { ApiError::of_framework(status) };
                 (error.response(trace.trace_id()), error.reason())
             }
         };

@@ -8,6 +8,7 @@ pub mod menu;
 pub mod ordering;
 pub mod promotions;
 pub mod readiness;
+pub mod representation;
 
 pub use follower::Follower;
 pub use housekeeping::Housekeeping;
@@ -17,3 +18,4 @@ pub use menu::{Menu, MenuSnapshot};
 pub use ordering::{Cart, OrderRefused, Ordering, PlacedOrder};
 pub use promotions::Promotions;
 pub use readiness::Readiness;
+pub use representation::Representation;

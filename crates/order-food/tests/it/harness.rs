@@ -16,6 +16,8 @@ use serde_json::Value;
 use telemetry::{LogCounts, StopSignals, Tracing};
 use test_database::{TestDatabase, TestEngine, execute};
 
+use crate::described;
+
 /// The key of the demo data: `create_order read_orders`.
 pub const KEY: &str = "apitest";
 /// Another client's key with the same scopes.
@@ -118,9 +120,13 @@ impl TestServer {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("an answer");
+        let request = request.build().expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = self.client.execute(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.unwrap() }
+        let answer = Answer { status, headers, text: response.text().await.unwrap() };
+        described::check(&method, &path, &answer);
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -1,6 +1,7 @@
 //! The API as clients see it, its repositories, and the program as a process.
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
 
+mod described;
 mod harness;
 mod process;
 mod repository;

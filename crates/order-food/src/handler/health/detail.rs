@@ -3,36 +3,66 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::service::readiness::Schema;
 
-#[derive(Serialize)]
+/// What `/health` answers, with 200 or 503.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Detail {
+#[schema(as = Health, examples(json!({
+    "status": "ready", "version": "0.1.0",
+    "database": {"engine": "sqlite", "status": "up", "schema": "up to date"},
+    "menu": {"loaded": true, "products": 10}, "keysLoaded": true, "draining": false, "missing": [],
+})))]
+pub struct Detail {
+    /// `ready` or `unready`
     status: &'static str,
+    /// This program's.
     version: &'static str,
+    #[schema(inline)]
     database: Database,
+    #[schema(inline)]
     menu: Menu,
+    /// Whether API keys have been read.
     keys_loaded: bool,
+    /// Whether the process is about to stop.
     draining: bool,
+    /// What an unready process lacks.
     missing: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// The database, as this process sees it.
+#[derive(Serialize, ToSchema)]
 struct Database {
+    /// `sqlite` or `postgresql`
     engine: &'static str,
+    /// `up` or `down`
     status: &'static str,
+    /// `up to date`, `unfit` or `unknown`
     schema: &'static str,
 }
 
-#[derive(Serialize)]
+/// The menu, as this process has it.
+#[derive(Serialize, ToSchema)]
 struct Menu {
+    /// Whether it has been read.
     loaded: bool,
+    /// How many products are on it.
     products: usize,
 }
 
+/// How is it?
+///
 /// The same facts as `/readyz` in detail; the status is that of `/readyz` too.
+#[utoipa::path(
+    get, path = "/health", operation_id = "getHealth", tag = "health",
+    responses(
+        (status = 200, description = "Ready.", body = Detail),
+        (status = 503, description = "Not ready.", body = Detail),
+    ),
+)]
 pub async fn get(app: Data<AppState>) -> HttpResponse {
     let missing = app.readiness.missing();
     let menu = app.menu.current();

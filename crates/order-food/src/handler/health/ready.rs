@@ -3,19 +3,33 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 
 /// What `/readyz` answers, with 200 or 503.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Ready {
+#[schema(as = Readiness, examples(json!({"status": "ready", "database": "up", "missing": []})))]
+pub struct Ready {
+    /// `ready` or `unready`
     status: &'static str,
+    /// `up` or `down`: a process that has its data stays ready without its database, and serves the menu.
     database: &'static str,
+    /// What an unready process lacks.
     missing: Vec<String>,
 }
 
-/// Whether this process should get traffic, and if not, what is missing.
+/// Should this process get traffic?
+///
+/// And if not, what is missing? Also at `/healthcheck`.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = "health",
+    responses(
+        (status = 200, description = "It should.", body = Ready),
+        (status = 503, description = "It should not.", body = Ready),
+    ),
+)]
 pub async fn get(app: Data<AppState>) -> HttpResponse {
     let missing = app.readiness.missing();
     let database = if app.readiness.is_database_up() { "up" } else { "down" };

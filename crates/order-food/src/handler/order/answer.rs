@@ -2,33 +2,61 @@
 
 use domain::{Order, OrderId, OrderLine, OrderSnapshot, ProductId, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::handler::json::{Amount, ProductBody, as_text};
 
-/// An order as clients see it: what was sent, what was sold, what it costs.
-#[derive(Debug, Serialize)]
+/// An order: what was sent, what was sold, what it costs. Its prices stay what they were when it was placed.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Order, examples(json!({
+    "id": "01990a4c-5a00-7000-8000-000000000001",
+    "items": [{"productId": "1", "quantity": 2}, {"productId": "3", "quantity": 1}],
+    "products": [
+        {"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"},
+        {"id": "3", "name": "Blueberry Pancakes", "price": 9.99, "category": "Pancakes"},
+    ],
+    "subtotal": 35.97, "discounts": 0.0, "total": 35.97, "status": "placed", "createdAt": "2025-09-02T12:00:00.000Z",
+})))]
 pub struct OrderBody<'o> {
+    /// A UUID of version 7: later orders have greater ones.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = "uuid")]
     id: OrderId,
+    /// The lines as they were sent.
     items: Vec<ItemBody>,
+    /// For each of the lines its product as it was sold.
     products: Vec<ProductBody<'o>>,
+    /// What the lines cost together.
     subtotal: Amount,
+    /// What the coupon code takes off; 0.00 without one.
     discounts: Amount,
+    /// What is to be paid: subtotal less discounts.
     total: Amount,
+    /// The code that was sent, where one was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     coupon_code: Option<&'o str>,
+    /// How far the order has come. More values may be added.
+    #[schema(examples("placed"))]
     status: &'o str,
+    /// When it was placed (RFC 3339, UTC), to the millisecond.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
-/// A line of a cart as it was sent.
-#[derive(Debug, Serialize)]
+/// A line of a cart: so many of a product.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OrderItem, examples(json!({"productId": "1", "quantity": 2})))]
 pub struct ItemBody {
+    /// The product's `id`. One that is not on the menu is refused with 422.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, pattern = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$")]
     product_id: ProductId,
+    /// How many of it.
+    #[schema(minimum = 1, maximum = 1000)]
     quantity: u16,
 }
 

@@ -1,35 +1,56 @@
 //! `GET /api/order`
 
 use actix_web::http::header;
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::{OrderId, Scope};
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::answer::OrderBody;
 use crate::app::AppState;
+use crate::handler::accept;
 use crate::handler::authentication::authenticate;
 use crate::handler::error::{ApiError, FieldError};
+use crate::handler::query::parameters;
 use crate::handler::reason::Reason;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-/// Which page is asked for.
-#[derive(Debug, Deserialize)]
-pub struct Page {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
+/// Why orders may not be listed.
+pub const REFUSALS: &[Reason] = &[
+    Reason::BadRequest,
+    Reason::ValidationFailed,
+    Reason::MissingApiKey,
+    Reason::InvalidApiKey,
+    Reason::InsufficientScope,
+    Reason::RateLimited,
+    Reason::DatabaseUnavailable,
+    Reason::Overloaded,
+    Reason::Internal,
+];
 
-/// The caller's orders, newest first. The next page is only in the `Link` header (RFC 8288), its cursor opaque.
+/// List orders.
+///
+/// The caller's, newest first. The address of the next page is in the `Link` header (RFC 8288) only; its cursor is opaque.
+#[utoipa::path(
+    get, path = "/api/order", operation_id = "listOrders", tag = "order",
+    params(
+        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 100,
+            description = "How many orders at most; 20 if not given."),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9a-f]{32}$", nullable = false, description = "Where to go on, from a `Link` header."),
+    ),
+    responses((
+        status = 200, description = "A page of orders.", body = Vec<OrderBody<'static>>,
+        headers(("Link" = String, description = "`<…>; rel=\"next\"`, where there are more.")),
+    )),
+    security(("api_key" = []), ("x_api_key" = [])),
+)]
 pub async fn list(request: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    accept::check_json(request.headers())?;
     let caller = authenticate(&request, &app, Scope::ReadOrders)?;
-    let page = Query::<Page>::from_query(request.query_string());
-    let page = page
-        .map_err(|error| ApiError::new(Reason::BadRequest, format!("the query cannot be read: {error}")))?;
-    let (limit, before) = page.parse()?;
+    let [limit, cursor] = parameters(&request, ["limit", "cursor"])?;
+    let (limit, before) = parse(limit.as_deref(), cursor.as_deref())?;
     let (orders, next) = app.ordering.list(caller, before, limit).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = next {
@@ -39,28 +60,27 @@ pub async fn list(request: HttpRequest, app: Data<AppState>) -> Result<HttpRespo
     Ok(response.json(orders.iter().map(OrderBody::from).collect::<Vec<_>>()))
 }
 
-impl Page {
-    fn parse(&self) -> Result<(u32, Option<OrderId>), ApiError> {
-        let mut errors = Vec::new();
-        let mut wrong = |pointer: &str, message: String| {
-            errors.push(FieldError { pointer: pointer.to_owned(), message });
-        };
-        let limit = self.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), str::parse);
-        let limit = limit.ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        if limit.is_none() {
-            wrong("?limit", format!("must be a number from 1 to {MAX_LIMIT}"));
+/// How many orders, and before which one.
+fn parse(limit: Option<&str>, cursor: Option<&str>) -> Result<(u32, Option<OrderId>), ApiError> {
+    let mut errors = Vec::new();
+    let mut wrong = |pointer: &str, message: String| {
+        errors.push(FieldError { pointer: pointer.to_owned(), message });
+    };
+    let limit = limit.map_or(Ok(DEFAULT_LIMIT), str::parse);
+    let limit = limit.ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    if limit.is_none() {
+        wrong("?limit", format!("must be a number from 1 to {MAX_LIMIT}"));
+    }
+    let before = match cursor.map(Uuid::try_parse) {
+        None => None,
+        Some(Ok(id)) => Some(OrderId::from_uuid(id)),
+        Some(Err(_)) => {
+            wrong("?cursor", "is not a cursor from a Link header".to_owned());
+            None
         }
-        let before = match self.cursor.as_deref().map(Uuid::try_parse) {
-            None => None,
-            Some(Ok(id)) => Some(OrderId::from_uuid(id)),
-            Some(Err(_)) => {
-                wrong("?cursor", "is not a cursor from a Link header".to_owned());
-                None
-            }
-        };
-        match limit {
-            Some(limit) if errors.is_empty() => Ok((limit, before)),
-            _ => Err(ApiError::validation(errors)),
-        }
+    };
+    match limit {
+        Some(limit) if errors.is_empty() => Ok((limit, before)),
+        _ => Err(ApiError::validation(errors)),
     }
 }

@@ -8,14 +8,62 @@ use telemetry::traces;
 use tracing::Span;
 
 use crate::app::AppState;
+use crate::handler::accept;
 use crate::handler::authentication::authenticate;
 use crate::handler::body::read_json;
 use crate::handler::error::ApiError;
 use crate::handler::fault;
 use crate::handler::idempotency::idempotency_key;
 use crate::handler::limits;
+use crate::handler::order::answer::OrderBody;
+use crate::handler::order::request::RawOrder;
+use crate::handler::reason::Reason;
 
-/// Places an order. Checked in this order: key, size, media type, JSON, shape and limits (400), rules (422).
+/// Why an order may be refused.
+pub const REFUSALS: &[Reason] = &[
+    Reason::BadRequest,
+    Reason::InvalidJson,
+    Reason::ValidationFailed,
+    Reason::IdempotencyKeyInvalid,
+    Reason::MissingApiKey,
+    Reason::InvalidApiKey,
+    Reason::InsufficientScope,
+    Reason::IdempotencyInProgress,
+    Reason::PayloadTooLarge,
+    Reason::UnsupportedMediaType,
+    Reason::UnknownProduct,
+    Reason::CouponUnknown,
+    Reason::CouponMalformed,
+    Reason::CouponNotStarted,
+    Reason::CouponExpired,
+    Reason::CouponLimitReached,
+    Reason::CouponClientLimitReached,
+    Reason::CouponMinimumNotMet,
+    Reason::IdempotencyKeyReused,
+    Reason::RateLimited,
+    Reason::DatabaseUnavailable,
+    Reason::OutcomeUnknown,
+    Reason::Overloaded,
+    Reason::Internal,
+];
+
+/// Place an order.
+///
+/// Checked in this order: key, size, media type, JSON, shape and limits (400), rules (422). The answer comes after the order is stored durably. With an `Idempotency-Key` the same request can be sent again safely.
+#[utoipa::path(
+    post, path = "/api/order", operation_id = "placeOrder", tag = "order",
+    params((
+        "Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", nullable = false,
+        description = "Names this order for the client that sends it, for 24 hours at least: the same request under the \
+            same key gets the first answer again, byte for byte, and another request under it is refused.",
+    )),
+    request_body = RawOrder<'static>,
+    responses((
+        status = 200, description = "The order is stored.", body = OrderBody<'static>,
+        headers(("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request.")),
+    )),
+    security(("api_key" = []), ("x_api_key" = [])),
+)]
 pub async fn place(
     request: HttpRequest,
     payload: Payload,
@@ -26,6 +74,7 @@ pub async fn place(
 }
 
 async fn take(request: &HttpRequest, mut payload: Payload, app: &AppState) -> Result<HttpResponse, ApiError> {
+    accept::check_json(request.headers())?;
     let caller = authenticate(request, app, Scope::CreateOrder)?;
     let key = idempotency_key(request.headers())?;
     let body = read_json(request, &mut payload).await?;

@@ -10,7 +10,9 @@ use std::fmt;
 use domain::coupon::CouponCodeError;
 use domain::{CouponCode, OrderItem, ProductId, Quantity};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
+use super::answer::ItemBody;
 use crate::handler::error::{ApiError, FieldError};
 use crate::handler::reason::Reason;
 use crate::service::Cart;
@@ -67,10 +69,19 @@ struct RawList<'a> {
     len: usize,
 }
 
-#[derive(Default)]
-struct RawOrder<'a> {
+/// What to order. Members that are not named here are ignored; members that stand twice are refused.
+#[derive(Default, ToSchema)]
+#[schema(as = OrderRequest, rename_all = "camelCase", examples(json!({
+    "items": [{"productId": "1", "quantity": 2}, {"productId": "3", "quantity": 1}], "couponCode": "SAVE10",
+})))]
+pub struct RawOrder<'a> {
+    /// The lines. The same product may stand in several.
+    #[schema(value_type = Vec<ItemBody>, required = true, min_items = 1, max_items = 100)]
     items: Option<Value<'a, Ignored>>,
+    /// A coupon code, upper and lower case as given; null is the same as none. One that is not good is refused (422).
+    #[schema(value_type = Option<String>, pattern = "^[ -~]{1,64}$")]
     coupon_code: Option<Value<'a, Ignored>>,
+    #[schema(ignore)]
     repeated: Vec<&'static str>,
 }
 

@@ -5,20 +5,32 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::ProductId;
 
 use crate::app::AppState;
-use crate::handler::cached::respond;
+use crate::handler::accept;
+use crate::handler::cached::{JSON, respond};
 use crate::handler::error::ApiError;
+use crate::handler::json::ProductBody;
 use crate::handler::reason::Reason;
 
-/// One product of the menu.
+/// Why a product may not be shown.
+pub const REFUSALS: &[Reason] =
+    &[Reason::InvalidId, Reason::NotFound, Reason::RateLimited, Reason::Overloaded, Reason::Internal];
+
+/// Look a product up.
+#[utoipa::path(
+    get, path = "/api/product/{productId}", operation_id = "getProduct", tag = "product",
+    params(("productId" = String, Path, pattern = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$", example = "1", description = "The product's `id`.")),
+    responses((status = 200, description = "The product.", body = ProductBody<'static>)),
+)]
 pub async fn get(
     request: HttpRequest,
     id: Path<String>,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
+    accept::check_json(request.headers())?;
     let id: ProductId = id
         .parse()
         .map_err(|error| ApiError::new(Reason::InvalidId, format!("the product id in the path {error}")))?;
     let menu = app.menu.current().ok_or_else(ApiError::not_ready)?;
     let entry = menu.find(id).ok_or_else(|| ApiError::not_found("product"))?;
-    Ok(respond(&request, &entry.json))
+    Ok(respond(&request, &entry.json, JSON))
 }

@@ -1,29 +1,42 @@
 //! `GET /api/product`
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 
 use crate::app::AppState;
-use crate::handler::cached::respond;
+use crate::handler::accept;
+use crate::handler::cached::{JSON, respond};
 use crate::handler::error::ApiError;
+use crate::handler::json::ProductBody;
+use crate::handler::query::parameters;
+use crate::handler::reason::Reason;
 
-/// What part of the menu is asked for.
-#[derive(Debug, Deserialize)]
-pub struct Filter {
-    category: Option<String>,
-    q: Option<String>,
-}
+/// Why the menu may not be shown.
+pub const REFUSALS: &[Reason] = &[
+    Reason::BadRequest,
+    Reason::ValidationFailed,
+    Reason::RateLimited,
+    Reason::Overloaded,
+    Reason::Internal,
+];
 
-/// The whole menu, or the products of a category (`category`), or those with a text in their name (`q`).
-pub async fn list(
-    request: HttpRequest,
-    filter: Query<Filter>,
-    app: Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+/// Read the menu.
+///
+/// The whole of it, or the products of a category, or those with a text in their name.
+#[utoipa::path(
+    get, path = "/api/product", operation_id = "listProducts", tag = "product",
+    params(
+        ("category" = Option<String>, Query, nullable = false, description = "Only products of this category, upper or lower case."),
+        ("q" = Option<String>, Query, nullable = false, description = "Only products with this in their name, upper or lower case."),
+    ),
+    responses((status = 200, description = "Products, in the order of their ids.", body = Vec<ProductBody<'static>>)),
+)]
+pub async fn list(request: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    accept::check_json(request.headers())?;
+    let [category, text] = parameters(&request, ["category", "q"])?;
     let menu = app.menu.current().ok_or_else(ApiError::not_ready)?;
-    Ok(match filter.into_inner() {
-        Filter { category: None, q: None } => respond(&request, menu.whole()),
-        Filter { category, q } => respond(&request, &menu.filtered(category.as_deref(), q.as_deref())),
+    Ok(match (category, text) {
+        (None, None) => respond(&request, menu.whole(), JSON),
+        (category, text) => respond(&request, &menu.filtered(category.as_deref(), text.as_deref()), JSON),
     })
 }

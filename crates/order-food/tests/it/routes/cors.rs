@@ -50,7 +50,10 @@ async fn a_list_of_origins_is_kept_to(engine: TestEngine) {
     assert!(answer.header("vary").contains("Origin"));
     let answer = server.send(call("https://evil.example")).await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
-    let preflight = call("https://evil.example").header("access-control-request-method", "POST");
+    let preflight = server.request(Method::OPTIONS, "/api/order").header("origin", "https://evil.example");
+    let preflight = preflight.header("access-control-request-method", "POST");
     let refused = server.send(preflight).await;
+    refused.is_error(400, "bad_request");
     assert_eq!(refused.header("access-control-allow-origin"), "");
+    assert!(refused.header("vary").contains("Access-Control-Request-Method"), "{}", refused.header("vary"));
 }

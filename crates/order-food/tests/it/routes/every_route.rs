@@ -2,6 +2,8 @@
 
 use reqwest::Method;
 use test_database::{TestEngine, on_both_engines};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::{KEY, TestServer};
 
@@ -10,9 +12,15 @@ on_both_engines!(
     wrong_methods_are_told_the_right_ones,
     head_is_get_without_a_body,
     requests_have_ids,
+    who_takes_no_json_is_told_so,
+    browsers_are_welcomed_with_a_page,
+    what_nobody_may_keep_says_so,
+    parameters_stand_once,
+    the_server_as_a_whole_has_options,
 );
 
-const ROUTES: [(&str, &str); 10] = [
+/// Every path, or one of those that a route stands for, and what it answers to.
+pub const ROUTES: [(&str, &str); 15] = [
     ("/api/product", "GET, HEAD, OPTIONS"),
     ("/api/product/1", "GET, HEAD, OPTIONS"),
     ("/api/order", "GET, HEAD, OPTIONS, POST"),
@@ -22,6 +30,11 @@ const ROUTES: [(&str, &str); 10] = [
     ("/readyz", "GET, HEAD, OPTIONS"),
     ("/healthcheck", "GET, HEAD, OPTIONS"),
     ("/health", "GET, HEAD, OPTIONS"),
+    ("/metrics", "GET, HEAD, OPTIONS"),
+    ("/openapi.json", "GET, HEAD, OPTIONS"),
+    ("/openapi.yaml", "GET, HEAD, OPTIONS"),
+    ("/docs", "GET, HEAD, OPTIONS"),
+    ("/docs/start.js", "GET, HEAD, OPTIONS"),
     ("/", "GET, HEAD, OPTIONS"),
 ];
 
@@ -76,7 +89,10 @@ async fn head_is_get_without_a_body(engine: TestEngine) {
         let head = server.send(server.request(Method::HEAD, path).header("api_key", KEY)).await;
         assert_eq!(head.status, get.status, "{path}");
         assert_eq!(head.text, "");
-        assert_eq!(head.header("content-length"), get.text.len().to_string(), "{path}");
+        // Every look at the metrics changes them.
+        if path != "/metrics" {
+            assert_eq!(head.header("content-length"), get.text.len().to_string(), "{path}");
+        }
     }
 }
 
@@ -96,4 +112,72 @@ async fn requests_have_ids(engine: TestEngine) {
     let unusable = "x".repeat(200);
     let answer = server.send(server.request(Method::GET, "/livez").header("x-request-id", &unusable)).await;
     assert_ne!(answer.header("x-request-id"), unusable);
+}
+
+async fn who_takes_no_json_is_told_so(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for (path, allow) in ROUTES.into_iter().filter(|(path, _)| path.starts_with("/api/")) {
+        for method in ["GET", "POST"].into_iter().filter(|method| allow.contains(method)) {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let request = server.request(method, path).header("accept", "text/xml, application/json;q=0");
+            server.send(request).await.is_error(406, "bad_request");
+        }
+    }
+    let request =
+        server.request(Method::GET, "/api/product").header("accept", "text/xml, application/*;q=0.1");
+    assert_eq!(server.send(request).await.status, 200);
+}
+
+async fn browsers_are_welcomed_with_a_page(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+    for (accept, content_type) in [
+        (browser, "text/html; charset=utf-8"),
+        ("*/*", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+    ] {
+        let answer = server.send(server.request(Method::GET, "/").header("accept", accept)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, content_type), "{accept}");
+        assert!(answer.header("vary").starts_with("Accept"), "{}", answer.header("vary"));
+        for link in ["/docs", "/openapi.json", "/api/product", "/health"] {
+            assert!(answer.text.contains(&format!("\"{link}\"")), "{accept}: {link}");
+        }
+    }
+}
+
+async fn what_nobody_may_keep_says_so(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for (path, allow) in ROUTES {
+        let method = if allow.contains("GET") { Method::GET } else { Method::POST };
+        let answer = server.send(server.request(method, path).header("api_key", KEY)).await;
+        let is_tagged = !answer.header("etag").is_empty();
+        assert_eq!(answer.header("cache-control"), if is_tagged { "no-cache" } else { "no-store" }, "{path}");
+        let is_public = ["/api/product", "/docs", "/openapi"].iter().any(|start| path.starts_with(start));
+        assert_eq!(is_tagged, is_public, "{path}");
+    }
+    assert_eq!(server.get("/nope").await.header("cache-control"), "no-store");
+}
+
+async fn parameters_stand_once(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for (path, pointer) in [
+        ("/api/product?q=a&q=b", "?q"),
+        ("/api/product?category=a&x=1&category=a", "?category"),
+        ("/api/order?limit=1&limit=2", "?limit"),
+    ] {
+        let answer = server.get_with_key(path, KEY).await;
+        answer.is_error(400, "validation_failed");
+        assert_eq!(answer.pointers(), [pointer]);
+    }
+    assert_eq!(server.get_with_key("/api/order?x=1&x=2&&=&%ff", KEY).await.status, 200);
+}
+
+async fn the_server_as_a_whole_has_options(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    assert!(answer.contains("allow: GET, HEAD, OPTIONS, POST"), "{answer}");
 }

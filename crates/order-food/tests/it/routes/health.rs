@@ -23,7 +23,9 @@ async fn the_welcome_has_links(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     let welcome = server.get("/").await;
     assert_eq!(welcome.status, 200);
-    assert!(welcome.json()["links"].as_array().unwrap().contains(&"/api/product".into()));
+    for path in welcome.json()["links"].as_object().unwrap().values() {
+        assert_ne!(server.get(path.as_str().unwrap()).await.status, 404, "{path}");
+    }
 }
 
 /// On PostgreSQL the API never migrates: it says which migration is missing, and takes up work once it is there.

@@ -66,6 +66,11 @@ async fn addresses_behind_a_proxy(engine: TestEngine) {
         statuses.push(get(&open, "/api/product", "", &format!("198.51.100.{address}")).await.status.as_u16());
     }
     assert!(statuses.contains(&429), "{statuses:?}");
+    let page = open.request(Method::GET, "/api/product").header("origin", "https://shop.example");
+    let refused = open.send(page).await;
+    refused.is_error(429, "rate_limited");
+    assert_eq!(refused.header("access-control-allow-origin"), "*", "the page can read why");
+    assert!(!refused.header("retry-after").is_empty());
 }
 
 async fn wrong_keys_and_codes(engine: TestEngine) {

@@ -8,6 +8,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod metrics;
+mod openapi;
 mod order_get;
 mod order_list;
 mod order_post;

@@ -1,0 +1,24 @@
+//! The rate limit of an address: behind CORS, so that pages of other origins can read the refusal.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+
+use crate::app::AppState;
+use crate::handler::error::ApiError;
+use crate::handler::limits;
+
+/// The middleware.
+pub async fn admit<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let Some(app) = request.app_data::<Data<AppState>>().cloned() else {
+        return Err(ApiError::internal("a server without its state").into());
+    };
+    match limits::check_address(&request, &app) {
+        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_left_body),
+        Err(refused) => Ok(request.error_response(refused).map_into_right_body()),
+    }
+}

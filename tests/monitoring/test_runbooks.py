@@ -1,0 +1,75 @@
+"""Every alert has its runbook, and the commands in it run. Those for a cluster are tested with the chart."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+from promql import scraped, unknown
+from rules import REPOSITORY, RUNBOOKS, alerts
+from runbooks import commands, pages, sections
+from stack import Stack, wait_until
+
+SECTIONS = ["Symptoms", "Possible causes", "Investigation", "Resolution", "Escalation"]
+each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    assert [page.stem for page in pages()] == sorted({alert["alert"] for alert in alerts()})
+
+
+@each_page
+def test_a_runbook_is_complete(page: object) -> None:
+    text = page.read_text()
+    assert text.startswith(f"# {page.stem}\n")
+    found = sections(text)
+    assert list(found) == SECTIONS
+    assert all(body.strip() for body in found.values())
+    assert len(commands(found["Investigation"])) >= 2
+
+
+@each_page
+def test_links_lead_somewhere(page: object) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def local(page: object) -> list[str]:
+    """What can be typed beside the local stack, of what only looks."""
+    return [command for command in commands(sections(page.read_text())["Investigation"]) if not re.match("kubectl|helm", command)]
+
+
+@each_page
+def test_queries_ask_for_what_exists(page: object, metrics: str) -> None:
+    live = scraped(metrics)
+    for command in commands(page.read_text()):
+        for expression in re.findall(r"^promtool query.*? \$PROMETHEUS '(.*)'$", command):
+            assert unknown(expression, live) == [], expression
+
+
+@each_page
+def test_commands_that_only_look_run(page: object, stack: Stack, shop: object) -> None:
+    wait_until(lambda: stack.query('ready{job="order-food"}'), 20, "Prometheus scrapes the API")
+    addresses = {"API": shop.api.url, "PROMETHEUS": stack.url, "ALERTMANAGER": stack.alertmanager_url}
+    for command in local(page):
+        assert re.match(r"(curl|promtool query|amtool) ", command), f"is it for the cluster? {command}"
+        done = subprocess.run(
+            ["bash", "-c", command], env={"PATH": os.environ["PATH"], **addresses}, cwd=REPOSITORY, capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        # Where customers were, what the API says of itself is not empty; errors, and what is of a cluster, may be.
+        if "$PROMETHEUS 'ready" in command or command.startswith("curl"):
+            assert done.stdout.strip(), command
+
+
+def test_the_first_page_leads_to_the_local_stack(stack: Stack) -> None:
+    text = (RUNBOOKS / "README.md").read_text()
+    [silence] = [command for command in commands(text) if command.startswith("amtool")]
+    done = subprocess.run(
+        ["bash", "-c", silence], env={"PATH": os.environ["PATH"], "HOME": "/", "ALERTMANAGER": stack.alertmanager_url}, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    identity = done.stdout.strip()
+    subprocess.run(["amtool", "--alertmanager.url", stack.alertmanager_url, "silence", "expire", identity], check=True, timeout=30)

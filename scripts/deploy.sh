@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/deploy.sh [--namespace NAME] [--release NAME] [--images-only] [--no-images] [-- HELM-ARGUMENT...]
+Usage: scripts/deploy.sh [--namespace NAME] [--release NAME] [--key KEY] [--images-only] [--no-images] [-- HELM-ARGUMENT...]
 
 Builds the three images, loads them into the cluster of kubectl's current context (kind, minikube or Docker Desktop),
 runs helm upgrade --install, waits until all is ready, places an order, and prints how to reach the API. Pods are
@@ -12,6 +12,7 @@ replaced where an image or a setting changed, and only then.
 
   --namespace NAME   default: default; made if it is missing
   --release NAME     default: order-food
+  --key KEY          places that order; without the demo data, one made by "order-food keys create"; default: apitest
   --images-only      build and load the images, no more
   --no-images        take images that the cluster can get; the way for clusters that pull from a registry, with
                      -- --set image.registry=REGISTRY,initContainers.databaseMigration.image.registry=REGISTRY,…
@@ -24,11 +25,11 @@ TEXT
 fail() { echo "deploy.sh: $*" >&2; exit "${code:-1}"; }
 needs() { command -v "$1" >/dev/null || fail "$1 is missing: $2"; }
 
-namespace=default release=order-food images=yes install=yes
+namespace=default release=order-food key=apitest images=yes install=yes
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
-    --namespace | --release)
+    --namespace | --release | --key)
       [ -n "${2:-}" ] || code=2 fail "$1 needs a value"
       declare "${1#--}=$2"
       shift 2
@@ -82,7 +83,7 @@ fi
 
 helm upgrade --install "$release" helm/order-food --namespace "$namespace" --create-namespace \
   --wait --timeout 15m "${settings[@]}" "$@"
-scripts/test-api.sh --namespace "$namespace" --release "$release"
+scripts/test-api.sh --namespace "$namespace" --release "$release" --key "$key"
 
 service=$(kubectl --namespace "$namespace" get service --output name \
   --selector "app.kubernetes.io/instance=$release,app.kubernetes.io/component=api")

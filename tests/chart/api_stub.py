@@ -34,6 +34,7 @@ RESOURCES = [
     ("batch/v1", "cronjobs", "CronJob"),
     ("batch/v1", "jobs", "Job"),
     ("gateway.networking.k8s.io/v1", "httproutes", "HTTPRoute"),
+    ("monitoring.coreos.com/v1", "prometheusrules", "PrometheusRule"),
     ("monitoring.coreos.com/v1", "servicemonitors", "ServiceMonitor"),
     ("networking.k8s.io/v1", "ingresses", "Ingress"),
     ("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),

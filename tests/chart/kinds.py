@@ -14,7 +14,7 @@ from referencing import Registry, Resource
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 MINORS = [f"1.{minor}" for minor in range(30, 38)]
 # Kinds that a cluster gets from elsewhere; models.mjs checks them.
-CUSTOM = {"HTTPRoute", "ServiceMonitor"}
+CUSTOM = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 
 
 @cache

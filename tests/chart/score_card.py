@@ -2,11 +2,16 @@
 
     score_card.py [--json] [--check]
 
-Reads chart.json, written by scripts/test-chart.sh, and runtime.json, written by the test that runs the pods, from
-target/score-card (or ORDER_FOOD_SCORES). What was not measured has no points. --check fails if a row has fewer points
-than in tests/chart/score_baseline.json; rows of runtime.json count only if it is there, as the chart's tests do not make it.
+Reads chart.json, written by scripts/test-chart.sh, runtime.json, written by the test that runs the pods, alerts.json,
+written by scripts/test-monitoring.sh, and operations.json, written by scripts/test-operations.sh, from target/score-card (or
+ORDER_FOOD_SCORES). What was not measured has no points. --check fails if a row has fewer points than in
+tests/chart/score_baseline.json; rows of the other files count only if these are there, as the chart's tests do not make them.
 Row 12 has 4 points in the baseline, of 5: images of tests have programs that are not linked as small as those released.
 
+alerts.json (an alert is complete with a firing test, a silent test, a runbook and an owner):
+  {"alerts": {"rules": 33, "complete": 33}}
+operations.json (a query is backed if it parses and its metrics are in a scrape, or documented for a cluster):
+  {"dashboard_queries": 60, "dashboard_queries_backed": 60}
 runtime.json:
   {"smoke": {"steps": {"NAME": true, …}, "failed_requests": 0, "api_stop_seconds": 5.2, "job_stop_seconds": 0.3},
    "images": {"order-food": {"mb": 9.5, "non_root": true, "same_id_twice": true, "sbom": true, "no_shell": true}, …}}
@@ -25,8 +30,12 @@ FOLDER = Path(os.environ.get("ORDER_FOOD_SCORES", HERE.parents[1] / "target" / "
 BASELINE = HERE / "score_baseline.json"
 IMAGE_MB = {"order-food": 20, "database-migration": 12, "database-load": 12}
 
-# Rows that are measured by running pods.
-RUNTIME = {11, 12}
+# Files with figures, the rows that need them, and what makes them.
+ELSEWHERE = {
+    "alerts": ((8,), "scripts/test-monitoring.sh"),
+    "operations": ((9,), "scripts/test-operations.sh"),
+    "runtime": ((11, 12), "scripts/test-containers.sh"),
+}
 
 Row = tuple[float, str]
 
@@ -92,8 +101,14 @@ def images(f: dict) -> Row:
     return share(sum(checks), len(checks)), ", ".join(f"{name} {f['images'][name]['mb']} MB" for name in IMAGE_MB if name in f["images"])
 
 
-def later(_: dict) -> Row:
-    raise KeyError("not there yet")
+def alerts(f: dict) -> Row:
+    good, all_ = f["alerts"]["complete"], f["alerts"]["rules"]
+    return share(good, all_), f"{good} of {all_} with firing test, silent test, runbook, owner"
+
+
+def dashboards(f: dict) -> Row:
+    good, all_ = f["dashboard_queries_backed"], f["dashboard_queries"]
+    return share(good, all_), f"{good} of {all_} queries parse and have their metrics"
 
 
 # Number, measure, points, how they come about.
@@ -105,8 +120,8 @@ ROWS = [
     (5, "checkov", 10, checkov),
     (6, "strength of the tests", 10, mutation),
     (7, "docs in step", 5, in_step),
-    (8, "alerts", 10, later),
-    (9, "dashboards", 5, later),
+    (8, "alerts", 10, alerts),
+    (9, "dashboards", 5, dashboards),
     (10, "lifecycle", 7, lifecycle),
     (11, "pods run", 10, smoke),
     (12, "images", 5, images),
@@ -116,8 +131,8 @@ ROWS = [
 def card() -> dict:
     """The rows, with points, and the sum."""
     figures: dict = {}
-    for name in ("chart.json", "runtime.json"):
-        file = FOLDER / name
+    for name in ("chart", *ELSEWHERE):
+        file = FOLDER / f"{name}.json"
         if file.exists():
             figures |= json.loads(file.read_text())
     rows = []
@@ -125,7 +140,7 @@ def card() -> dict:
         try:
             part, text = count(figures)
         except KeyError as missing:
-            part, text = 0.0, "not there yet" if count is later else f"not measured ({missing.args[0]})"
+            part, text = 0.0, f"not measured ({missing.args[0]})"
         rows.append({"row": number, "measure": measure, "points": round(points * part, 2), "of": points, "figures": text})
     return {"rows": rows, "points": round(sum(row["points"] for row in rows), 2), "of": sum(row["of"] for row in rows), "skips": figures.get("checkov_skips", [])}
 
@@ -148,9 +163,11 @@ def main() -> int:
         return 0
     baseline = json.loads(BASELINE.read_text())
     compared = result["rows"]
-    if not (FOLDER / "runtime.json").exists():
-        print("score_card.py: rows 11 and 12 are not compared: scripts/test-containers.sh has left no figures", file=sys.stderr)
-        compared = [row for row in compared if row["row"] not in RUNTIME]
+    for name, (numbers, script) in ELSEWHERE.items():
+        if not (FOLDER / f"{name}.json").exists():
+            said = " and ".join(str(number) for number in numbers)
+            print(f"score_card.py: row{'s' * (len(numbers) > 1)} {said} {'are' if len(numbers) > 1 else 'is'} not compared: {script} has left no figures", file=sys.stderr)
+            compared = [row for row in compared if row["row"] not in numbers]
     lower = [row for row in compared if row["points"] < baseline.get(str(row["row"]), 0)]
     for row in lower:
         print(f"score_card.py: row {row['row']}, {row['measure']}: {row['points']} points, {baseline[str(row['row'])]} in the baseline", file=sys.stderr)

@@ -53,6 +53,8 @@ def test_scenarios_have_the_custom_kinds():
 @pytest.mark.parametrize(("kind", "path", "value"), [
     ("ServiceMonitor", ("endpoints",), "all"),
     ("ServiceMonitor", ("endpoints", 0, "interval"), "often"),
+    ("PrometheusRule", ("groups", 0, "rules", 0, "expr"), None),
+    ("PrometheusRule", ("groups", 0, "name"), ""),
     ("HTTPRoute", ("rules", 0, "matches", 0, "path", "type"), "Suffix"),
     ("HTTPRoute", ("parentRefs", 0, "port"), 0),
 ])

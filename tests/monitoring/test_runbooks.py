@@ -20,6 +20,11 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     assert [page.stem for page in pages()] == sorted({alert["alert"] for alert in alerts()})
 
 
+def test_the_first_page_lists_them_all() -> None:
+    listed = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \| (\w+) \|", (RUNBOOKS / "README.md").read_text(), re.MULTILINE)
+    assert sorted(set(listed)) == sorted({(alert["alert"], alert["alert"], alert["labels"]["severity"]) for alert in alerts()})
+
+
 @each_page
 def test_a_runbook_is_complete(page: object) -> None:
     text = page.read_text()

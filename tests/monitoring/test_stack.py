@@ -58,6 +58,10 @@ def test_fault(stack: Stack, shop: Shop, fault: object, names: set[str], request
         FIRED[name]["told"] = receiver
 
 
+def test_somebody_is_told_when_it_is_over(stack: Stack) -> None:
+    wait_until(lambda: stack.receiver.told("PanicsCaught", "resolved"), 40, "the all-clear")
+
+
 def note(fault: str, found: list[dict], seconds: float) -> dict:
     """What is recorded of an alert that fires."""
     annotations = [each["annotations"] for each in found]

@@ -37,12 +37,13 @@ class Api(http.server.BaseHTTPRequestHandler):
 
     # The status of an answer that is wrong, by path.
     wrong: dict[str, int] = {}
+    key = "apitest"
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         self.rfile.read(length)
         order = {"id": "01993f3a-0000-7000-8000-000000000001", "status": "placed"}
-        right = 401 if self.command == "POST" and self.headers.get("api_key") != "apitest" else 200
+        right = 401 if self.command == "POST" and self.headers.get("api_key") != self.key else 200
         body = json.dumps([] if self.path == "/api/product" else order).encode()
         self.send_response(self.wrong.get(self.path, right))
         self.send_header("Content-Length", str(len(body)))
@@ -58,7 +59,7 @@ class Api(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def api() -> Iterator[http.server.ThreadingHTTPServer]:
     """An API on a free port."""
-    Api.wrong = {}
+    Api.wrong, Api.key = {}, "apitest"
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True).start()
     yield server

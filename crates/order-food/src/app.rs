@@ -22,6 +22,7 @@ use crate::config::{Config, TrustedProxies};
 use crate::handler::docs::Documents;
 use crate::handler::json::product_json;
 use crate::handler::order::answer::order_json;
+use crate::handler::order::place;
 use crate::metrics::{self, HttpMetrics, OrderingMetrics, WriterMetrics};
 use crate::middleware::in_flight::InFlight;
 use crate::middleware::{admission, cors, request};
@@ -165,6 +166,7 @@ impl BoundServer {
         let writer = OrderWriter::start(&config.database_url, Self::WRITERS, &WriterMetrics::new(&registry));
         let orders = Arc::new(SqlOrders { client, writer: writer.clone() });
         let ordering_metrics = OrderingMetrics::new(&registry);
+        ordering_metrics.begin(place::REFUSALS.iter().map(|reason| reason.as_str()));
         let state = Data::new(AppState {
             housekeeping: Arc::new(Housekeeping::new(orders.clone(), keys.clone(), clock.clone())),
             ordering: Ordering::new(

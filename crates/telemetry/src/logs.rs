@@ -29,7 +29,7 @@ pub struct LogArgs {
     #[arg(long, env = "LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
     /// Which log lines are written, e.g. info or info,order_food=debug
-    #[arg(long, env = "RUST_LOG", value_name = "RUST_LOG", global = true, default_value = "info,actix_server=warn", value_parser = filter)]
+    #[arg(long, env = "RUST_LOG", value_name = "RUST_LOG", global = true, default_value = "info,actix_server=warn,actix_http=off", value_parser = filter)]
     log_filter: String,
 }
 

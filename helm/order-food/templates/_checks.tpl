@@ -87,4 +87,7 @@
 {{- if and $values.metrics.serviceMonitor.enabled (not $values.metrics.enabled) }}
 {{- fail "order-food: a ServiceMonitor collects /metrics, which is off. Set metrics.enabled=true" }}
 {{- end }}
+{{- if and $values.metrics.prometheusRule.enabled (not $values.metrics.enabled) }}
+{{- fail "order-food: the alerts ask for /metrics, which is off. Set metrics.enabled=true" }}
+{{- end }}
 {{- end }}

@@ -8,7 +8,7 @@ SETTINGS = {
     "SERVER_ADDRESS": "0.0.0.0", "SERVER_PORT": "8080", "DATABASE_MAX_CONNECTIONS": "5", "WAIT_SECONDS": "300",
     "LOCK_WAIT_SECONDS": "120", "LOAD_DEMO_DATA": "true", "CORS_ALLOWED_ORIGINS": "*", "RATE_LIMIT_PER_SECOND": "0",
     "TRUSTED_PROXIES": "", "SHUTDOWN_DELAY_SECONDS": "5", "SHUTDOWN_TIMEOUT_SECONDS": "20", "ENABLE_FAULT_INJECTION": "false",
-    "LOG_FORMAT": "json", "RUST_LOG": "info,actix_server=warn", "ENABLE_METRICS": "true", "SERVICE_VERSION": "0.1.0",
+    "LOG_FORMAT": "json", "RUST_LOG": "info,actix_server=warn,actix_http=off", "ENABLE_METRICS": "true", "SERVICE_VERSION": "0.1.0",
 }
 
 

@@ -40,6 +40,7 @@ from chart import EXTERNAL, refusal, render
     ({"nodeAffinityPreset": {"type": "soft", "key": "a"}}, ["nodeAffinityPreset.key and nodeAffinityPreset.values"]),
     ({"nodeAffinityPreset": {"type": "soft", "values": ["a"]}}, ["nodeAffinityPreset.key and nodeAffinityPreset.values"]),
     ({"metrics": {"enabled": False, "serviceMonitor": {"enabled": True}}}, ["metrics.enabled=true"]),
+    ({"metrics": {"enabled": False, "prometheusRule": {"enabled": True}}}, ["alerts", "metrics.enabled=true"]),
 ])
 def test_refused_with_what_to_do(values, parts):
     message = refusal(values)
@@ -96,7 +97,7 @@ def test_a_log_filter_that_cannot_be_is_refused(text):
 
 
 @pytest.mark.schema
-@pytest.mark.parametrize("text", ["info", "WARN", "off", "info,actix_server=warn", "order_food::handler=trace,sqlx-core=0,error"])
+@pytest.mark.parametrize("text", ["info", "WARN", "off", "info,actix_server=warn,actix_http=off", "order_food::handler=trace,sqlx-core=0,error"])
 def test_a_log_filter_that_can_be_is_allowed(text):
     assert render(log__filter=text).settings["RUST_LOG"] == text
 

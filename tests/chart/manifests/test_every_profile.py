@@ -57,14 +57,14 @@ def test_kinds_are_of_the_versions_meant(manifests):
     versions = {
         "CronJob": "batch/v1", "Deployment": "apps/v1", "HTTPRoute": "gateway.networking.k8s.io/v1", "HorizontalPodAutoscaler": "autoscaling/v2",
         "Ingress": "networking.k8s.io/v1", "Job": "batch/v1", "NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1",
-        "ServiceMonitor": "monitoring.coreos.com/v1", "StatefulSet": "apps/v1",
+        "PrometheusRule": "monitoring.coreos.com/v1", "ServiceMonitor": "monitoring.coreos.com/v1", "StatefulSet": "apps/v1",
     }
     assert [o["kind"] for o in manifests if o.get("apiVersion") != versions.get(o["kind"], "v1")] == []
 
 
 def test_objects_of_the_api_have_its_name(manifests):
     name = manifests.one("Deployment")["metadata"]["name"]
-    for kind in ("HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "PodDisruptionBudget", "Secret", "ServiceAccount", "ServiceMonitor"):
+    for kind in ("HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "PodDisruptionBudget", "PrometheusRule", "Secret", "ServiceAccount", "ServiceMonitor"):
         assert {o["metadata"]["name"] for o in manifests.all(kind)} <= {name}
 
 
@@ -81,7 +81,7 @@ def test_own_objects_are_labelled(manifests):
         expected = {
             "CronJob": ("database-load", "load"), "StatefulSet": ("postgresql", "postgresql"), "Deployment": ("order-food", "api"),
             "HorizontalPodAutoscaler": ("order-food", "api"), "PodDisruptionBudget": ("order-food", "api"), "Ingress": ("order-food", "api"),
-            "HTTPRoute": ("order-food", "api"), "Secret": ("order-food", "api"), "ServiceAccount": ("order-food", "api"), "ServiceMonitor": ("order-food", "api"),
+            "HTTPRoute": ("order-food", "api"), "Secret": ("order-food", "api"), "ServiceAccount": ("order-food", "api"), "ServiceMonitor": ("order-food", "api"), "PrometheusRule": ("order-food", "api"),
         }.get(resource["kind"])
         name = resource["metadata"]["name"]
         if resource["kind"] in ("Job", "NetworkPolicy", "Pod", "Service", "ConfigMap"):

@@ -13,6 +13,11 @@ use super::definitions::{
     WRITE_DURATION, WRITE_WAIT,
 };
 
+/// How reasons begin that are outcomes of a coupon code.
+const COUPON_REASON: &str = "coupon_";
+const PROMOTION: &str = "promotion";
+const CORPUS: &str = "corpus";
+
 /// Counts what was decided about orders.
 #[derive(Clone)]
 pub struct OrderingMetrics {
@@ -30,6 +35,20 @@ impl OrderingMetrics {
             placed: registry.counter(&ORDERS_PLACED, &[]),
             replayed: registry.counter(&ORDERS_REPLAYED, &[]),
             value: registry.histogram(&ORDER_VALUE, &[]),
+        }
+    }
+
+    /// Begins at zero what may be counted, with these reasons of the closed list: Prometheus does not see that a series
+    /// began with its first event.
+    pub fn begin(&self, refusals: impl IntoIterator<Item = &'static str>) {
+        for reason in refusals {
+            self.registry.counter(&ORDERS_REFUSED, &[reason]).increment(0);
+            if let Some(outcome) = reason.strip_prefix(COUPON_REASON) {
+                self.registry.counter(&COUPON_DECISIONS, &[outcome]).increment(0);
+            }
+        }
+        for outcome in [PROMOTION, CORPUS] {
+            self.registry.counter(&COUPON_DECISIONS, &[outcome]).increment(0);
         }
     }
 
@@ -51,7 +70,7 @@ impl OrderingMetrics {
     /// An order was not taken, for a reason of the closed list.
     pub fn note_refused(&self, reason: &'static str) {
         self.registry.counter(&ORDERS_REFUSED, &[reason]).increment(1);
-        if let Some(outcome) = reason.strip_prefix("coupon_") {
+        if let Some(outcome) = reason.strip_prefix(COUPON_REASON) {
             self.note_coupon(outcome);
         }
     }
@@ -90,8 +109,8 @@ impl WriterMetrics {
             OrderPlacement::Stored => {
                 let coupon = match (&snapshot.coupon_code, &order.redemption) {
                     (None, _) => None,
-                    (Some(_), Some(_)) => Some("promotion"),
-                    (Some(_), None) => Some("corpus"),
+                    (Some(_), Some(_)) => Some(PROMOTION),
+                    (Some(_), None) => Some(CORPUS),
                 };
                 self.ordering.note_placed(snapshot.total_cents, coupon);
             }

@@ -66,6 +66,10 @@ async fn what_happened_is_counted(engine: TestEngine) {
         of(&after) - of(&before)
     };
     let counted = |name: &str, count: i64| assert_eq!(more(name), count, "{name}\n{text}");
+    // What never happened is zero, not absent: else the first event is not an increase.
+    for name in ["orders_refused_total{reason=\"internal\"}", "coupon_decisions_total{outcome=\"expired\"}"] {
+        assert_eq!(before.get(name).map(String::as_str), Some("0"), "{name}");
+    }
     counted(&requests("GET", "/api/product", 200), 3);
     counted(&requests("GET", "/api/product/{productId}", 200), 2);
     counted(&requests("GET", "/api/product/{productId}", 404), 1);

@@ -20,8 +20,10 @@ from figures import record
 from shop import ORDER, REPOSITORY, Api, ask, program, wait_until
 
 GRAFANA = REPOSITORY / "deploy/monitoring/grafana"
+# Where the chart and docker-compose.yml take them from.
+MADE = REPOSITORY / "helm/order-food/files/dashboards"
 KUBERNETES_METRICS = Path(__file__).with_name("kubernetes_metrics.txt")
-DASHBOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((GRAFANA / "dashboards").glob("*.json"))}
+DASHBOARDS = {file.stem: json.loads(file.read_text()) for file in sorted(MADE.glob("*.json"))}
 PANELS = [(name, panel) for name, board in DASHBOARDS.items() for panel in board["panels"] if panel["type"] != "row"]
 # What Grafana puts in the place of its variables.
 VALUES = {
@@ -138,8 +140,8 @@ def asked(prometheus: str, query: str) -> list:
 def test_the_code_makes_what_is_committed(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-B", GRAFANA / "generator", tmp_path], check=True)
     made = sorted(file.name for file in tmp_path.iterdir())
-    assert made == sorted(file.name for file in (GRAFANA / "dashboards").iterdir()) and len(made) == 6
-    _, different, missing = filecmp.cmpfiles(tmp_path, GRAFANA / "dashboards", made, shallow=False)
+    assert made == sorted(file.name for file in MADE.iterdir()) and len(made) == 6
+    _, different, missing = filecmp.cmpfiles(tmp_path, MADE, made, shallow=False)
     assert not different + missing, "run: python3 deploy/monitoring/grafana/generator"
 
 

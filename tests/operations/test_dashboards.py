@@ -160,7 +160,7 @@ def test_every_metric_exists(live: set[str]) -> None:
     backed = [(name, query) for name, query in ALL if metrics(query) <= (documented if is_of_kubernetes(query) else live)]
     record(dashboard_queries=len(ALL), dashboard_queries_backed=len(backed))
     assert [each for each in ALL if each not in backed] == []
-    assert {name for name, query in ALL if is_of_kubernetes(query)} == {"data", "kubernetes"}
+    assert {name for name, query in ALL if is_of_kubernetes(query)} == {"loads", "kubernetes"}
     assert not metrics("rate(no_such_metric_total[1m]) / sum(another_one)") & live, "the names are not looked at"
     unused = documented - {name for _, query in ALL for name in metrics(query)}
     assert not unused, "listed and not asked for"

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import api
-import data
 import database
 import kubernetes
+import loads
 import ordering
 import slo
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[4] / "helm/order-food/files/dashboards"
 folder.mkdir(parents=True, exist_ok=True)
-for module in (api, ordering, database, data, kubernetes, slo):
+for module in (api, ordering, database, loads, kubernetes, slo):
     (folder / f"{module.__name__}.json").write_text(json.dumps(module.build(), indent=2, ensure_ascii=False) + "\n")

@@ -12,7 +12,7 @@ INIT = 'container=~"database-(migration|load)"'
 def build() -> dict:
     """The dashboard."""
     return dashboard(
-        "data",
+        "loads",
         "Loads and migrations",
         "What loads have published, as the APIs see it, and the jobs of Kubernetes. Each run of a migration or a load is one trace.",
         [

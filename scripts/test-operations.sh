@@ -4,12 +4,15 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/test-operations.sh [PYTEST-ARGUMENT...]
+Usage: scripts/test-operations.sh [--start-compose] [PYTEST-ARGUMENT...]
 
 Compares dashboards with their code and asks a live Prometheus every query of theirs, checks docker-compose.yml, backs up
 and restores a shop that is open on both engines, breaks one of two APIs behind nginx, and runs the commands of
 docs/operations.md and docs/troubleshooting.md that this machine can run. Leaves figures for scripts/score-card.sh in
 target/score-card (or ORDER_FOOD_SCORES).
+
+  --start-compose  also starts the small set of docker-compose.yml with podman, as root, which scripts/test-containers.sh
+                   installs; PostgreSQL and nginx are this machine's
 
 Works as root, or with sudo; installs what is missing from the system's packages and PyPI. ORDER_FOOD_PROGRAMS names a
 folder with programs that are built already.

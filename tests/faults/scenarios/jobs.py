@@ -102,7 +102,7 @@ async def refreshed(run: Run) -> None:
         await asyncio.sleep(1.2)
         reader = asyncio.create_task(read())
         alone, beside = [], []
-        seconds = run.times(5, 20)
+        seconds = run.times(4, 20)
         for round in range(run.times(2, 5)):
             alone.append(await wrk(api.port, seconds, 32))
             load = asyncio.create_task(wrk(api.port, seconds, 32))

@@ -45,7 +45,7 @@ async def soak(run: Run) -> None:
         run.figures.update({"first p99": first, "last p99": last})
         run.measure("p99 drift", last / first - 1, 0.1, "")
         [[left]] = await shop.database.sql(f"select count(*) {old}")
-        # Housekeeping comes by once a minute and takes 500 keys at a time.
+        # Housekeeping comes by once a minute and takes 1000 keys at a time.
         run.figures["keys left"] = int(left)
         run.expect(int(left) < 3 * 60 * 0.6 * capacity, f"{left} keys are left")
         for each in parts:

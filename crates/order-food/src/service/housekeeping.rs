@@ -20,8 +20,9 @@ impl Housekeeping {
     /// How long an idempotency key is kept at least.
     const KEYS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
     const INTERVAL: Duration = Duration::from_secs(60);
-    const BATCH: u32 = 500;
-    const PAUSE: Duration = Duration::from_millis(50);
+    const BATCH: u32 = 1000;
+    /// With it, some 30,000 keys a second: more than orders can make.
+    const PAUSE: Duration = Duration::from_millis(20);
 
     /// Housekeeping for these.
     pub const fn new(orders: Arc<dyn OrderRepository>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {

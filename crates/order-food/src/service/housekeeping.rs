@@ -21,7 +21,7 @@ impl Housekeeping {
     const KEYS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
     const INTERVAL: Duration = Duration::from_secs(60);
     const BATCH: u32 = 1000;
-    /// With it, some 30,000 keys a second: more than orders can make.
+    /// Leaves room for orders; so many keys at a time and so little between are more than orders make.
     const PAUSE: Duration = Duration::from_millis(20);
 
     /// Housekeeping for these.

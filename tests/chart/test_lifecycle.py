@@ -104,7 +104,7 @@ def test_upgrade_from_the_last_release_and_back(cluster):
 
 
 def test_switching_things_on_and_off_again(cluster):
-    every = ["--set", "autoscaling.enabled=true,networkPolicy.enabled=true,ingress.enabled=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,job.enabled=true"]
+    every = ["--set", "autoscaling.enabled=true,networkPolicy.enabled=true,ingress.enabled=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.grafanaDashboards.enabled=true,job.enabled=true"]
     cluster.helm("upgrade", "--install", "order-food", "./helm/order-food", *every)
     assert "replicas" not in cluster.one("Deployment", "order-food")["spec"]
     assert ("Job", "database-load-1") in cluster.names()

@@ -1,8 +1,10 @@
 """Who reaches what: Service, Ingress, HTTPRoute, NetworkPolicies, metrics."""
 
+import json
+
 import pytest
 
-from chart import render
+from chart import CHART, render
 
 PUBLIC = {"/": "Exact", "/api": "Prefix", "/docs": "Prefix", "/openapi.json": "ImplementationSpecific", "/openapi.yaml": "ImplementationSpecific"}
 
@@ -60,6 +62,23 @@ def test_service_monitor():
     assert not monitor["spec"]["selector"]["matchLabels"].items() <= render().one("Service", "order-food-postgresql")["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "5s"}]
     assert not render().has("ServiceMonitor")
+
+
+def test_grafana_dashboards():
+    files = {file.stem: file.read_text() for file in sorted((CHART / "files/dashboards").glob("*.json"))}
+    labels = {"grafana_dashboard": "1", "release": "grafana"}
+    manifests = render(metrics__grafanaDashboards={"enabled": True, "labels": labels, "annotations": {"grafana_folder": "Shop"}})
+    found = {o["metadata"]["name"]: o for o in manifests.all("ConfigMap") if "-dashboard-" in o["metadata"]["name"]}
+    assert found.keys() == {f"order-food-dashboard-{name}" for name in files} and len(files) == 6
+    for name, text in files.items():
+        made = found[f"order-food-dashboard-{name}"]
+        assert made["data"] == {f"order-food-{name}.json": text.rstrip("\n")}
+        assert made["metadata"]["labels"].items() >= labels.items()
+        assert made["metadata"]["annotations"] == {"grafana_folder": "Shop"}
+        assert json.loads(text)["uid"] == f"order-food-{name}"
+    assert not [o for o in render().all("ConfigMap") if "-dashboard-" in o["metadata"]["name"]]
+    standard = render(metrics__grafanaDashboards__enabled=True).one("ConfigMap", "order-food-dashboard-api")
+    assert standard["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
 def policies(**values):

@@ -1,0 +1,204 @@
+"""Backups of a database that is in use, and what comes out of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from shop import REPOSITORY, Api, ask, wait_until
+
+PSQL = f"{os.environ['TEST_POSTGRES_BIN']}/psql"
+# pg_dump must not be older than the server.
+PATH = f"{os.environ['TEST_POSTGRES_BIN']}:{os.environ['PATH']}"
+
+
+def script(name: str, database_url: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    """backup.sh or restore.sh."""
+    environment = {"PATH": PATH, "DATABASE_URL": database_url, **environment}
+    return subprocess.run([REPOSITORY / "scripts" / name, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def works(name: str, database_url: str, *arguments: object) -> str:
+    """The same, and it must succeed."""
+    done = script(name, database_url, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refuses(name: str, database_url: str, *arguments: object) -> str:
+    """What it says where it must not succeed: one line of its own."""
+    done = script(name, database_url, *arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def at_postgres(url: str, statement: str) -> str:
+    """The result of a statement."""
+    return subprocess.run([PSQL, "-XAtq", url, "-c", statement], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Engine:
+    """A kind of database, with one that the shop uses and others to restore into."""
+
+    def __init__(self, folder: Path, url: str, empty: str) -> None:
+        self.folder, self.url, self.empty = folder, url, empty
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """Both, in turn."""
+    if request.param == "sqlite":
+        return Engine(tmp_path, f"sqlite://{tmp_path}/shop's.db", f"sqlite://{tmp_path}/other.db")
+    return Engine(tmp_path, request.getfixturevalue("postgres"), request.getfixturevalue("empty_postgres_2"))
+
+
+@contextmanager
+def serving(folder: Path, url: str) -> Iterator[Api]:
+    """An API on a database."""
+    running = Api(folder, url)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def orders_coming_in(api: Api) -> Iterator[list[str]]:
+    """Clients that order all the time; the ids of what was placed."""
+    placed: list[str] = []
+    over = threading.Event()
+    # A bound of its own, whatever becomes of the test.
+    until = time.monotonic() + 60
+
+    def client() -> None:
+        while not over.is_set() and time.monotonic() < until:
+            answer = api.order(str(uuid.uuid4()))
+            assert answer.status == 200, answer
+            placed.append(json.loads(answer.body)["id"])
+
+    threads = [threading.Thread(target=client) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(placed) > 20, 20, "orders come in")
+    yield placed
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_orders_and_keys_outlive_the_database(engine: Engine) -> None:
+    backup = engine.folder / "backup"
+    with serving(engine.folder, engine.url) as api:
+        first = {key: api.order(key) for key in (f"key-{number}" for number in range(20))}
+        with orders_coming_in(api) as placed:
+            before = list(placed)
+            assert "backup.sh: " in works("backup.sh", engine.url, backup)
+            done_at = len(placed)
+            wait_until(lambda: len(placed) > done_at, 10, "the shop goes on")
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert sorted(file.name for file in engine.folder.iterdir() if ".part." in file.name) == []
+
+    works("restore.sh", engine.empty, backup)
+    with serving(engine.folder, engine.empty) as restored:
+        for key, answer in first.items():
+            again = restored.order(key)
+            assert again.body == answer.body and again.headers["idempotent-replayed"] == "true"
+            assert ask(f"{restored.url}/api/order/{json.loads(answer.body)['id']}", X_API_Key="apitest").status == 200
+        for order in before:
+            assert ask(f"{restored.url}/api/order/{order}", X_API_Key="apitest").status == 200
+        assert restored.order("new").status == 200
+
+
+def test_a_database_with_orders_is_replaced_only_if_told(engine: Engine) -> None:
+    backup = engine.folder / "backup"
+    with serving(engine.folder, engine.url) as api:
+        kept = json.loads(api.order("kept").body)["id"]
+        works("backup.sh", engine.url, backup)
+        lost = json.loads(api.order("lost").body)["id"]
+        said = refuses("restore.sh", engine.url, "--overwrite", backup)
+        assert "stop the API" in said, "it must not pull the database from under an API"
+        assert ask(f"{api.url}/api/order/{lost}", X_API_Key="apitest").status == 200
+    # Three of the demo data, and these two.
+    assert "the database has 5 orders; with --overwrite they are lost" in refuses("restore.sh", engine.url, backup)
+    assert "4 orders from" in works("restore.sh", engine.url, "--overwrite", backup)
+    with serving(engine.folder, engine.url) as api:
+        found = {order: ask(f"{api.url}/api/order/{order}", X_API_Key="apitest").status for order in (kept, lost)}
+    assert found == {kept: 200, lost: 404}
+
+
+def test_a_damaged_backup_changes_nothing(engine: Engine) -> None:
+    backup, cut = engine.folder / "backup", engine.folder / "cut"
+    with serving(engine.folder, engine.url) as api:
+        order = json.loads(api.order("kept").body)["id"]
+    works("backup.sh", engine.url, backup)
+    cut.write_bytes(backup.read_bytes()[: backup.stat().st_size * 2 // 3])
+    refuses("restore.sh", engine.url, "--overwrite", cut)
+    (engine.folder / "text").write_text("not a backup")
+    assert "is not a backup of" in refuses("restore.sh", engine.url, "--overwrite", engine.folder / "text")
+    with serving(engine.folder, engine.url) as api:
+        assert ask(f"{api.url}/api/order/{order}", X_API_Key="apitest").status == 200
+
+
+def test_a_backup_is_never_overwritten(engine: Engine) -> None:
+    with serving(engine.folder, engine.url):
+        pass
+    backup = engine.folder / "backup"
+    backup.write_text("yesterday's")
+    assert "is there already" in refuses("backup.sh", engine.url, backup)
+    assert backup.read_text() == "yesterday's"
+
+
+def test_a_backup_that_takes_too_long_leaves_nothing(postgres: str, tmp_path: Path) -> None:
+    holder = subprocess.Popen([PSQL, "-XAtq", postgres], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder.stdin.write("begin; lock table orders in access exclusive mode; select 'held';\n")
+    holder.stdin.flush()
+    assert holder.stdout.readline() == "held\n"
+    try:
+        assert "not dumped within 1 s" in refuses("backup.sh", postgres, "--deadline", 1, tmp_path / "backup")
+        stopped = subprocess.Popen([REPOSITORY / "scripts/backup.sh", tmp_path / "backup"], env={"PATH": PATH, "DATABASE_URL": postgres})
+        wait_until(lambda: at_postgres(postgres, "select count(*) from pg_locks where not granted") == "1", 10, "the dump waits")
+        # As Ctrl-C in a terminal: the script, and what it started.
+        for child in Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGTERM)
+        os.kill(stopped.pid, signal.SIGTERM)
+        assert stopped.wait(20) in (1, 143)
+    finally:
+        holder.stdin.close()
+        holder.wait(10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_password_is_shown(tmp_path: Path) -> None:
+    """Other users of a machine see the arguments of its processes."""
+    (tmp_path / "pg_dump").write_text('#!/bin/sh\nprintf "%s\\n" "$PGPASSWORD" "$@" >"$0.called"\nexit 1\n')
+    (tmp_path / "pg_dump").chmod(0o755)
+    url = "postgres://shop:s%40cret%2F1@db.example:5432/order_food?sslmode=require"
+    done = script("backup.sh", url, tmp_path / "backup", PATH=f"{tmp_path}:{PATH}")
+    assert done.returncode == 1 and "s%40cret" not in done.stderr
+    password, connection, *_ = (tmp_path / "pg_dump.called").read_text().splitlines()
+    assert password == "s@cret/1"
+    assert connection == "--dbname=postgres://shop@db.example:5432/order_food?sslmode=require"
+
+
+@pytest.mark.parametrize("name", ["backup.sh", "restore.sh"])
+def test_says_what_is_wrong(name: str, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    if name == "restore.sh":
+        backup.write_text("PGDMP")
+    for url, says in (("", "DATABASE_URL is not set"), ("mysql://x", "must start with postgres://")):
+        done = script(name, url, backup)
+        assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
+    done = script(name, "sqlite://x.db", "--deadline", "soon", backup)
+    assert done.returncode == 2 and "--deadline takes seconds" in done.stderr

@@ -1,0 +1,157 @@
+"""The commands in docs/operations.md and docs/troubleshooting.md: run where this machine can, else checked against what they name."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from shop import PROGRAMS, REPOSITORY, Api
+
+DOCS = [REPOSITORY / "docs" / name for name in ("operations.md", "troubleshooting.md")]
+BLOCKS = [(file.name, block) for file in DOCS for block in re.findall(r"^ *```sh\n(.*?)^ *```", file.read_text(), re.M | re.S)]
+COMMANDS = [(name, line.strip()) for name, block in BLOCKS for line in block.splitlines() if line.strip()]
+INLINE = [(file.name, text) for file in DOCS for text in re.findall(r"`([^`\n]+)`", file.read_text())]
+# What needs a cluster, containers or a compiler, and what test_chaos.py runs.
+ELSEWHERE = ("kubectl", "helm", "make", "docker", "cargo", *(f"scripts/chaos/{name}.sh" for name in ("panic", "pod-delete", "node-drain")))
+
+
+def is_local(command: str) -> bool:
+    """Whether it is run here. An API that serves is what the tests have already."""
+    return command.split()[0] not in ELSEWHERE and command != "order-food" and "$PWD/target" not in command
+
+
+LOCAL = [each for each in COMMANDS if is_local(each[1])]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, postgres: str, empty_postgres_2: str) -> Iterator[tuple[Api, dict[str, str]]]:
+    """A developer's: programs in the PATH, an API that serves from a file in the repository's folder."""
+    folder = tmp_path / "order-food"
+    folder.mkdir()
+    for name in ("scripts", "seed", "deploy", ".env.example"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    api = Api(folder, "sqlite://order-food.db")
+    tools = f"{PROGRAMS}:{os.environ['TEST_POSTGRES_BIN']}:{os.environ['PATH']}"
+    yield api, {**os.environ, "PATH": tools, "order_food": postgres, "order_food_2": empty_postgres_2}
+    api.stop()
+
+
+def test_local_commands_run(machine: tuple[Api, dict[str, str]]) -> None:
+    """In the order of the page, in one shell each, so that what one sets holds for the next."""
+    api, environment = machine
+    servers = {f"postgres://shop@db.example:5432/{name}?sslmode=require": environment.pop(name) for name in ("order_food", "order_food_2")}
+    assert len(LOCAL) > 12
+    for page in sorted({name for name, _ in LOCAL}):
+        lines = [line for name, line in LOCAL if name == page]
+        script = "\n".join(lines).replace("http://localhost:8080", api.url).replace("order-food healthcheck", f"order-food healthcheck --url {api.url}/readyz")
+        for there, here in servers.items():
+            script = script.replace(there, here)
+        # Other tests share the machine.
+        script = re.sub("^rm -f order-food.db.*$", "ls order-food.db", script, flags=re.M)
+        done = subprocess.run(["bash", "-euxo", "pipefail", "-c", script], cwd=api.folder, env=environment, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "HTTP/1.1 5" not in done.stdout and '"type":"error"' not in done.stdout, done.stdout
+    assert (api.folder / "order-food-backup").exists()
+
+
+def arguments(tool: str) -> list[list[str]]:
+    """How the pages call a tool, in blocks and in the text."""
+    every = {text for _, text in [*COMMANDS, *INLINE] if text.split()[:1] == [tool] and len(text.split()) > 1}
+    return [shlex.split(text.partition("|")[0])[1:] for text in sorted(every)]
+
+
+def test_words_of_make_exist() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    used = arguments("make")
+    assert len(used) > 4
+    assert all(re.search(rf"^{word}:", makefile, re.M) for [word] in used), used
+
+
+def test_helm_is_given_values_that_exist() -> None:
+    values = yaml.safe_load((REPOSITORY / "helm/order-food/values.yaml").read_text())
+    used = [text for _, text in [*COMMANDS, *INLINE] for text in re.findall(r"--set (\S+?)=", text)]
+    used += re.findall(r"`((?:data|metrics|telemetry|autoscaling|resources|initContainers|image|database)\.[\w.]+)(?:=\w+)?`", "".join(file.read_text() for file in DOCS))
+    assert len(used) > 12
+    for path in used:
+        place = values
+        for part in path.split("."):
+            assert part in place or place == {}, path
+            place = place.get(part, {}) if isinstance(place, dict) else {}
+    for call in arguments("helm"):
+        assert call[0] in ("upgrade", "test", "history", "rollback")
+        assert "order-food" in call
+
+
+def test_kubectl_names_what_the_chart_makes() -> None:
+    used = arguments("kubectl")
+    assert len(used) > 12
+    objects = {"deployment/order-food", "service/order-food-postgresql", "cronjob", "database-load", "manual-load-1", "NEW-POD"}
+    for call in used:
+        named = [word for word in call if re.match(r"(deployment|service|cronjob|job|pod)s?/", word)]
+        assert set(named) <= objects, call
+        for option, value in zip(call, call[1:]):
+            if option == "--selector":
+                assert value in ("app.kubernetes.io/name=order-food", "app.kubernetes.io/name=database-load")
+            if option == "--container":
+                assert value in ("order-food", "database-migration", "database-load")
+        if "/order-food" in call:
+            program = call[call.index("/order-food") + 1 :]
+            help_ = subprocess.run([PROGRAMS / "order-food", *[word for word in program if not word.isdigit()][:2], "--help"], capture_output=True, text=True)
+            assert help_.returncode == 0 and all(option in help_.stdout for option in program if option.startswith("--")), call
+
+
+def test_compose_is_given_services_that_exist() -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+    names = set(compose["services"])
+    known = {"up", "down", "run", "logs", "ps", "config", "--build", "--wait", "--rm", "--no-deps", "--follow", "--volumes", "--profile", "monitoring", "--only", "products"}
+    used = arguments("docker")
+    assert len(used) > 5
+    for call in used:
+        assert call[0] == "compose" and set(call[1:]) <= known | names, call
+
+
+def test_chaos_scripts_have_the_options() -> None:
+    for call in [shlex.split(text) for _, text in COMMANDS if text.startswith("scripts/chaos/")]:
+        said = subprocess.run([REPOSITORY / call[0], "--help"], capture_output=True, text=True, check=True).stdout
+        assert all(word in said for word in call if word.startswith("--")), call
+
+
+def test_links_lead_somewhere() -> None:
+    for file in DOCS:
+        for target in re.findall(r"\]\((?!http)([^)]+)\)", file.read_text()):
+            path, _, anchor = target.partition("#")
+            place = file if not path else (file.parent / path).resolve()
+            assert place.exists(), f"{file.name}: {target}"
+            if anchor and place.suffix == ".md":
+                titles = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", place.read_text(), re.M)]
+                assert anchor in titles, f"{file.name}: {target}"
+
+
+def test_answers_that_are_explained_can_be_given() -> None:
+    source = REPOSITORY / "crates/order-food/src"
+    page = DOCS[1].read_text()
+    reasons = set(re.findall(r"^\| (?:\d+[, ]+)+`(\w+)`", page, re.M))
+    known = set(re.findall(r'=> "(\w+)"', (source / "handler/reason.rs").read_text()))
+    assert len(reasons) > 10 and reasons <= known, reasons - known
+    readiness = re.sub(r"\\\n\s*", "", (source / "service/readiness.rs").read_text() + (source / "service/follower.rs").read_text())
+    for text in ("the database has not answered yet", "is missing: run database-migration", "the menu has not been loaded yet", "the API keys have not been loaded yet", "API_KEY_PEPPER is not the one", "the process is stopping"):
+        assert text in page and text in readiness
+
+
+def test_the_capacity_is_that_of_the_benchmarks() -> None:
+    """Figures are copied from one page to the other; whoever measures again must change both."""
+    page = DOCS[0].read_text()
+    measured = (REPOSITORY / "docs/benchmarks.md").read_text()
+    rates = re.findall(r"^\| .*? \| ([\d,]{5,}) \|", page[page.index("| what | a second") : page.index("| what | figure")], re.M)
+    assert len(rates) == 5 and all(f"| {rate} |" in measured for rate in rates), rates
+
+
+def test_required_tools_are_there() -> None:
+    assert all(shutil.which(tool) for tool in ("curl", "bash", "nginx", "sqlite3", "promtool", "prometheus", "shellcheck"))

@@ -1,7 +1,7 @@
 //! Puts the parts together: from settings to a server that listens, and down again.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use telemetry::{LogCounts, StopSignal, StopSignals, Tracing};
 use tokio::runtime::Handle;
 
 use crate::config::{Config, TrustedProxies};
+use crate::connections::{self, Connections};
 use crate::handler::docs::Documents;
 use crate::handler::json::product_json;
 use crate::handler::order::answer::order_json;
@@ -105,6 +106,8 @@ pub struct AppState {
 /// A server that listens already; it answers once [`BoundServer::run`] is awaited.
 pub struct BoundServer {
     server: Server,
+    listener: TcpListener,
+    connections: Connections,
     address: SocketAddr,
     state: Data<AppState>,
     follower: Follower,
@@ -197,11 +200,16 @@ impl BoundServer {
             version: config.service_version.clone(),
         });
         // Before the database is touched: a second start in the same place fails without having done anything.
-        let (server, address) = bind(requested, &state, &config)?;
+        let bind_failed = |cause| StartError::Bind { address: requested, cause };
+        let listener = connections::listen(requested).map_err(bind_failed)?;
+        let address = listener.local_addr().map_err(bind_failed)?;
+        let connections = Connections::new();
+        let server = listener.try_clone().and_then(|listener| serve(listener, &connections, &state, &config));
+        let server = server.map_err(bind_failed)?;
         if config.database_url.sqlite_file().is_some() {
             prepare_embedded(&config).await?;
         }
-        let mut bound = Self { server, address, state, follower, pools, config };
+        let mut bound = Self { server, listener, connections, address, state, follower, pools, config };
         let _ = tokio::time::timeout(Self::FIRST_LOOK, bound.follower.follow()).await;
         Ok(bound)
     }
@@ -218,7 +226,7 @@ impl BoundServer {
 
     /// Serves until a signal, then stops in order: unready, serve on for the delay, answer what is under way, end.
     pub async fn run(self, signals: &mut StopSignals) -> Stopped {
-        let Self { server, state, follower, pools, config, .. } = self;
+        let Self { server, listener, connections, state, follower, pools, config, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let following = tokio::spawn(follower.run());
@@ -234,15 +242,23 @@ impl BoundServer {
             }
         });
 
+        let watching = tokio::spawn(async move { connections.watch().await });
+
         let signal = signals.next().await;
         state.readiness.start_draining();
         tracing::info!(?signal, "stopping");
         let drain = async {
             tokio::time::sleep(config.lifecycle.shutdown_delay()).await; // ok: the delay is the setting
-            // Stops accepting. It would also wait for idle keep-alive connections, for as long as they like to stay;
-            // so it counts as done when no request is under way.
-            let stopping = handle.stop(true);
+            // While connections wait to be accepted, or were accepted and not yet heard, to stop is to lose their
+            // requests: it waits until all that came were answered. Idle keep-alive connections stay as long as they
+            // like to; they do not count.
+            let came_to_an_end = connections::keep_new_ones_away(&listener);
             let drained = tokio::time::timeout(config.lifecycle.shutdown_timeout(), async {
+                if came_to_an_end.is_ok() {
+                    state.in_flight.is_quiet().await;
+                }
+                let stopping = handle.stop(true);
+                drop(listener);
                 tokio::select! {
                     () = stopping => {}
                     () = state.in_flight.is_quiet() => {}
@@ -257,6 +273,7 @@ impl BoundServer {
         following.abort();
         keeping.abort();
         condensing.abort();
+        watching.abort();
         serving.abort();
         if stopped == Stopped::Drained {
             let _ = tokio::time::timeout(Duration::from_secs(1), pools.close()).await;
@@ -266,16 +283,18 @@ impl BoundServer {
     }
 }
 
-fn bind(
-    requested: SocketAddr,
+fn serve(
+    listener: TcpListener,
+    connections: &Connections,
     state: &Data<AppState>,
     config: &Config,
-) -> Result<(Server, SocketAddr), StartError> {
-    let failed = |cause| StartError::Bind { address: requested, cause };
+) -> io::Result<Server> {
     let (data, with_fault_injection) = (state.clone(), config.lifecycle.enable_fault_injection);
     let with_limits = state.limits.are_on();
     let origins = config.server.cors_allowed_origins.clone();
     let documents = Data::new(Documents::later());
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let noted = connections.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
@@ -285,15 +304,15 @@ fn bind(
             .wrap(cors(&origins))
             .wrap(from_fn(request::around))
     })
-    .workers(thread::available_parallelism().map_or(1, usize::from))
+    .workers(workers)
+    .max_connections((connections.most() / workers).max(1))
+    .on_connect(move |stream, data| noted.note(stream, data))
     .keep_alive(BoundServer::KEEP_ALIVE)
     .client_request_timeout(BoundServer::HEADER_TIMEOUT)
     .shutdown_timeout(config.lifecycle.shutdown_timeout().as_secs())
     .disable_signals()
-    .bind(requested)
-    .map_err(failed)?;
-    let address = server.addrs().first().copied().unwrap_or(requested);
-    Ok((server.run(), address))
+    .listen(listener)?;
+    Ok(server.run())
 }
 
 /// Migrates the embedded database, and seeds it if nothing was ever loaded into it.

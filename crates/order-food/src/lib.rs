@@ -3,6 +3,7 @@
 pub mod app;
 pub mod command;
 pub mod config;
+pub mod connections;
 pub mod handler;
 pub mod metrics;
 pub mod middleware;

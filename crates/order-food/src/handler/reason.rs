@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Reason {
-    /// 400: something about the request that none of the others names. 408: it did not arrive in time.
+    /// 400: something about the request that none of the others names. 406: the client takes no JSON. 408: it did not
+    /// arrive in time.
     BadRequest,
     /// 400: the body is not JSON.
     InvalidJson,

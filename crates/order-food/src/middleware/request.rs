@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -21,6 +22,7 @@ use tracing::Instrument;
 
 use super::trace::{Answer, RequestTrace};
 use crate::app::AppState;
+use crate::connections::Connection;
 use crate::handler::error::ApiError;
 use crate::handler::{body, limits};
 use crate::metrics::http::{Finished, method_name};
@@ -36,6 +38,7 @@ pub async fn around<B: MessageBody + 'static>(
         return Err(ApiError::internal("a server without its state").into());
     };
     let _in_flight = app.in_flight.enter();
+    let _busy = request.conn_data::<Arc<Connection>>().map(Connection::begin_request);
     let method = method_name(request.method());
     let _active = app.http_metrics.begin(method);
     let watched = Watched {

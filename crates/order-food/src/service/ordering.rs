@@ -215,13 +215,12 @@ impl Ordering {
 }
 
 impl OrderRefused {
-    /// Whether the answer could have been another one at another time, and the key was not looked for yet.
+    /// Whether the answer could have been another one at another time, and the key was not looked for yet: what is
+    /// refused for a limit, the writer has refused, and it looks for keys.
     const fn is_by_the_rules(&self) -> bool {
         match self {
-            Self::UnknownProducts(_) | Self::UnknownCoupon | Self::Promotion(_) | Self::LimitReached(_) => {
-                true
-            }
-            Self::NotReady | Self::KeyReused | Self::Repository(_) => false,
+            Self::UnknownProducts(_) | Self::UnknownCoupon | Self::Promotion(_) => true,
+            Self::LimitReached(_) | Self::NotReady | Self::KeyReused | Self::Repository(_) => false,
         }
     }
 }

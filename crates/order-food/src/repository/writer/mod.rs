@@ -9,6 +9,7 @@
 
 mod batch;
 mod postgres;
+mod room;
 mod sqlite;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use tracing::{Instrument, Span};
 use super::{NewOrder, OrderPlacement, RepositoryError};
 use crate::metrics::WriterMetrics;
 use batch::{Outcomes, Store};
+use room::Room;
 
 /// Takes orders to be stored. Cloning gives another handle to the same queue.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct OrderWriter {
     queue: mpsc::Sender<Job>,
     /// How many writers have a connection.
     connected: Arc<AtomicUsize>,
+    /// How many orders may wait now.
+    room: Arc<Room>,
 }
 
 /// One order on its way, and who waits for it.
@@ -70,17 +74,18 @@ impl OrderWriter {
         let jobs = Arc::new(Mutex::new(jobs));
         let connected = Arc::new(AtomicUsize::new(0));
         let writers = if url.sqlite_file().is_some() { 1 } else { writers };
+        let room = Arc::new(Room::new(writers));
         // Odd while a batch of the first writer is under way.
         let (batches, _) = watch::channel(0);
         let mut place = Place::First(batches.clone());
         for _ in 0..writers {
             let (store, connected) = (Store::new(url.clone()), connected.clone());
-            let metrics = metrics.clone();
-            let writer = Writer { jobs: jobs.clone(), store, place, connected, is_counted: false, metrics };
+            let (jobs, room, metrics) = (jobs.clone(), room.clone(), metrics.clone());
+            let writer = Writer { jobs, store, place, connected, is_counted: false, room, metrics };
             tokio::spawn(writer.run());
             place = Place::Second(batches.subscribe());
         }
-        Self { queue, connected }
+        Self { queue, connected, room }
     }
 
     /// Stores an order, with its key and its redemption, or says why not. `Ok(Stored)` means that it is durable.
@@ -97,6 +102,9 @@ impl OrderWriter {
             deadline,
             span: Span::current(),
         };
+        if self.queue().0 >= self.room.orders() {
+            return Err(RepositoryError::QueueFull);
+        }
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
 
         let mut outcome = outcome;
@@ -179,6 +187,7 @@ struct Writer {
     connected: Arc<AtomicUsize>,
     /// Whether this writer is among those counted as connected.
     is_counted: bool,
+    room: Arc<Room>,
     metrics: WriterMetrics,
 }
 
@@ -196,9 +205,11 @@ impl Writer {
                     for job in &batch {
                         self.metrics.note_wait(now - job.queued);
                     }
+                    let orders = batch.len();
                     self.place.note();
                     self.write(batch).await;
                     self.place.note();
+                    self.room.note_batch(orders, now.elapsed());
                 }
                 None => return,
             }

@@ -1,0 +1,220 @@
+//! Connections: how many there may be, for how long one may be of no use, and how new ones are kept away at the end.
+
+use std::any::Any;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Extensions;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// The connections of a server. Cloning gives another handle.
+#[derive(Clone)]
+pub struct Connections(Arc<Inner>);
+
+struct Inner {
+    started: Instant,
+    most: usize,
+    open: Mutex<Vec<Weak<Connection>>>,
+}
+
+/// One connection, until it is closed. Requests find it among their connection's data.
+pub struct Connection {
+    connections: Connections,
+    /// Another handle to it: the server's own is out of reach.
+    stream: TcpStream,
+    /// Milliseconds since the start of the server: since then no request is under way.
+    idle_since: AtomicU64,
+}
+
+/// A request is under way on a connection, until dropped.
+pub struct Busy(Arc<Connection>);
+
+impl Connections {
+    /// More are not accepted, however many files the process may open: each takes some 25 KiB.
+    const MOST: u64 = 10_000;
+    /// For the database, files, logs and traces.
+    const OTHER_FILES: u64 = 128;
+    /// A connection without a request is closed by the server after its keep-alive time, but only if its client is
+    /// silent: one that sends headers byte by byte, a body that nobody reads, or that does not read its answers is not.
+    /// Such a one may stay as long as a silent one, and a bit more.
+    const LONGEST_IDLE: Duration = Duration::from_secs(80);
+    /// The same where most connections are taken.
+    const LONGEST_IDLE_CROWDED: Duration = Duration::from_secs(5);
+    const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+    /// None yet. Lets the process open as many files as it is allowed to, and leaves room for others than connections.
+    pub fn new() -> Self {
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        // Each has two handles.
+        let most = (files.saturating_sub(Self::OTHER_FILES) / 2).clamp(16, Self::MOST);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Self(Arc::new(Inner { started: Instant::now(), most, open: Mutex::default() }))
+    }
+
+    /// How many there may be.
+    pub fn most(&self) -> usize {
+        self.0.most
+    }
+
+    /// Notes a connection that was accepted, and gives it to its requests.
+    pub fn note(&self, stream: &dyn Any, data: &mut Extensions) {
+        let Some(stream) = stream.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+        let Ok(handle) = stream.as_fd().try_clone_to_owned() else { return };
+        let connection = Arc::new(Connection {
+            connections: self.clone(),
+            stream: handle.into(),
+            idle_since: AtomicU64::new(self.now()),
+        });
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
+        data.insert(connection);
+    }
+
+    /// Ends connections that are of no use, until dropped.
+    pub async fn watch(&self) {
+        let mut ticks = interval(Self::LOOK_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.end_useless();
+        }
+    }
+
+    fn end_useless(&self) {
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|connection| connection.strong_count() > 0);
+        let is_crowded = open.len() > self.0.most / 4 * 3;
+        let longest = if is_crowded { Self::LONGEST_IDLE_CROWDED } else { Self::LONGEST_IDLE };
+        let before = self.now().saturating_sub(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+        for connection in open.iter().filter_map(Weak::upgrade) {
+            if connection.idle_since.load(Ordering::Relaxed) < before {
+                // One that is closed already needs no more.
+                let _ = connection.stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Connection {
+    /// Notes that a request is under way, until the answer is dropped.
+    #[must_use]
+    pub fn begin_request(self: &Arc<Self>) -> Busy {
+        self.idle_since.store(u64::MAX, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.connections.now(), Ordering::Relaxed);
+    }
+}
+
+/// A listener as the server wants it.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: i32 = 2048;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Lets no new connection come, while those that came can still be accepted. Closing a listener resets those that wait
+/// to be accepted, and their requests are lost. Whoever tries to connect meanwhile is not answered, tries again a second
+/// later, and is refused then by a closed port, which any proxy takes to another server.
+pub fn keep_new_ones_away(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use socket2::SockFilter;
+        // The kernel's packet filter (linux/filter.h), which begins at TCP's header: drop what has the flag SYN.
+        const LOAD_BYTE: u16 = 0x30;
+        const JUMP_IF_SET: u16 = 0x45;
+        const RETURN: u16 = 0x06;
+        const FLAGS: u32 = 13;
+        const SYN: u32 = 0x02;
+        SockRef::from(listener).attach_filter(&[
+            SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+            SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+            SockFilter::new(RETURN, 0, 0, 0),
+            SockFilter::new(RETURN, 0, 0, u32::MAX),
+        ])
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (listener, SockRef::from(listener));
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_idle_connections_are_ended() {
+        let connections = Connections::new();
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let pair = || {
+            let client = TcpStream::connect(address).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            server.set_nonblocking(true).unwrap();
+            let mut data = Extensions::new();
+            let server = actix_web::rt::net::TcpStream::from_std(server).unwrap();
+            connections.note(&server, &mut data);
+            (client, server, data.remove::<Arc<Connection>>().unwrap())
+        };
+        let (mut idle_client, _idle_server, idle) = pair();
+        let (mut busy_client, busy_server, busy) = pair();
+        let request = busy.begin_request();
+        idle.idle_since.store(0, Ordering::Relaxed);
+        // As if the server had run for long.
+        let inner = Inner {
+            started: Instant::now().checked_sub(Connections::LONGEST_IDLE * 2).unwrap(),
+            most: connections.most(),
+            open: Mutex::new(connections.0.open.lock().unwrap().clone()),
+        };
+        Connections(Arc::new(inner)).end_useless();
+        assert_eq!(idle_client.read(&mut [0]).unwrap(), 0, "the idle one was ended");
+        busy_server.writable().await.unwrap();
+        busy_server.try_write(b"x").unwrap();
+        assert_eq!(busy_client.read(&mut [0]).unwrap(), 1, "the busy one was not");
+        busy_client.write_all(b"y").unwrap();
+        drop(request);
+        assert!(busy.idle_since.load(Ordering::Relaxed) < u64::MAX);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_came_is_accepted_and_nobody_else_comes() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut before = TcpStream::connect(address).unwrap();
+        keep_new_ones_away(&listener).unwrap();
+        let after = TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        assert_eq!(after.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (mut accepted, _) = listener.accept().unwrap();
+        before.write_all(b"x").unwrap();
+        accepted.set_nonblocking(false).unwrap();
+        accepted.read_exact(&mut [0]).unwrap();
+    }
+}

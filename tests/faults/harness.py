@@ -1,0 +1,305 @@
+"""What a scenario gets: a shop to break, clients that write down what they were told, and a place for what is found."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from client import ADMIN_KEY, KEY, OTHER_KEY, REASONS_503, STATUSES, Connection, Record, post
+from machine import PEPPER, REPOSITORY, Api, Postgres, Process
+from proxy import Proxy
+
+LIMITED_USES = 40
+PROMOTIONS = f"""code,kind,value,min_items,min_subtotal,max_discount,starts_at,ends_at,max_uses,max_uses_per_client,active
+HAPPYHOURS,percentage,18,,,,,,,,true
+SAVE10,percentage,10,,,,,,,,true
+LIMITED,fixed,1.00,,,,,,{LIMITED_USES},,true
+"""
+# The other client is there for load that nobody writes down.
+USERS = f"""client,key,key_hash,scopes
+recorder,{KEY},,create_order read_orders
+load,{OTHER_KEY},,create_order read_orders
+admin,{ADMIN_KEY},,admin
+"""
+
+
+@dataclass
+class Scenario:
+    """A row of the table."""
+
+    number: int
+    name: str
+    function: Callable
+    engine: type
+    is_long_only: bool
+
+
+SCENARIOS: list[Scenario] = []
+
+
+def scenario(number: int, name: str, engine: type = Postgres, long_only: bool = False) -> Callable:
+    """Adds a row: a coroutine that gets the run."""
+
+    def add(function: Callable) -> Callable:
+        SCENARIOS.append(Scenario(number, name, function, engine, long_only))
+        return function
+
+    return add
+
+
+@dataclass
+class Run:
+    """One scenario while it runs, and what it found."""
+
+    scenario: Scenario
+    programs: Path
+    previous: Path | None
+    is_long: bool
+    seed: int
+    folder: Path
+    soak_minutes: int = 30
+    load: str = ""
+    faults: Counter = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+    figures: dict[str, object] = field(default_factory=dict)
+    requests: int = 0
+    acknowledged: int = 0
+    lost: int = 0
+    doubled: int = 0
+    unexpected: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed + self.scenario.number)
+
+    def times(self, short: int, long: int) -> int:
+        """How often: in the short form, and in the long one."""
+        return long if self.is_long else short
+
+    def bar(self, long: float, short: float) -> float:
+        """How much time something may take. The short form has few samples, and not always the machine to itself: it
+        tells what is broken from what is slow, and leaves the numbers that are promised to the long form."""
+        return long if self.is_long else short
+
+    def expect(self, holds: object, what: str) -> None:
+        """Notes what does not hold; the scenario goes on."""
+        if not holds:
+            self.failures.append(what)
+
+    def measure(self, name: str, value: float, most: float | None = None, unit: str = "s") -> None:
+        """Notes the largest value of a figure, which must not exceed `most`."""
+        self.figures[name] = max(round(value, 4), self.figures.get(name, 0))
+        if most is not None:
+            self.expect(value <= most, f"{name}: {value:.3f} {unit}, more than {most} {unit}")
+
+    def recovered(self, seconds: float, most: float) -> None:
+        """Notes how long a recovery took."""
+        self.recoveries.append(seconds)
+        self.expect(seconds <= most, f"recovered after {seconds:.2f} s, not within {most} s")
+
+    @contextlib.asynccontextmanager
+    async def shop(
+        self,
+        apis: int = 1,
+        engine: type | None = None,
+        prepare: bool = True,
+        proxied: bool = False,
+        max_connections: int = 100,
+        **settings: object,
+    ) -> object:
+        """A database with data and so many APIs on it; what must always hold is checked at the end."""
+        shop = Shop(self, engine or self.scenario.engine, max_connections)
+        try:
+            await shop.database.start()
+            if prepare:
+                await shop.prepare()
+            if proxied:
+                shop.proxy = await Proxy(shop.database.port, self.seed).start()
+                shop.api_url = shop.database.url_through(shop.proxy.port)
+            shop.settings = settings
+            for _ in range(apis):
+                await shop.add_api()
+            yield shop
+            await shop.check()
+        finally:
+            shop.close()
+            if shop.proxy:
+                await shop.proxy.close()
+
+
+class Shop:
+    """A database, the APIs on it, and the record of its clients."""
+
+    def __init__(self, run: Run, engine: type, max_connections: int) -> None:
+        self.run, self.folder = run, Path(tempfile.mkdtemp(dir=run.folder))
+        self.database = engine(self.folder, max_connections)
+        self.apis: list[Api] = []
+        self.records: list[Record] = []
+        # In front of the database, where a scenario asked for one.
+        self.proxy: Proxy | None = None
+        self.data = self.folder / "data"
+        self.data.mkdir()
+        for name in ("products.csv", "coupons"):
+            source = REPOSITORY / "seed" / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, self.data / name)
+        (self.data / "promotions.csv").write_text(PROMOTIONS)
+        (self.data / "users.csv").write_text(USERS)
+        self.settings: dict[str, object] = {}
+        self.api_url = self.database.url
+
+    def job(self, program: str, *arguments: object, programs: Path | None = None, **settings: object) -> Process:
+        """A migrator or a loader for this shop."""
+        own = {"DATABASE_URL": self.database.url, "DATA_DIR": self.data, "API_KEY_PEPPER": PEPPER, **settings}
+        return Process((programs or self.run.programs) / program, own, self.folder, arguments)
+
+    async def prepare(self) -> None:
+        """Tables and data."""
+        for program in ("database-migration", "database-load"):
+            job = self.job(program)
+            assert await job.run() == 0, job.log.read_text()
+
+    async def add_api(self, start: bool = True, programs: Path | None = None, **settings: object) -> Api:
+        """One more API."""
+        settings = {"DATA_DIR": self.data, **self.settings, **settings}
+        api = Api(programs or self.run.programs, self.api_url, self.folder, **settings)
+        self.apis.append(api)
+        if start:
+            await api.start()
+        return api
+
+    def record(self, ports: list[int] | None = None) -> Record:
+        """A new record of clients that go to these ports, by default to all APIs."""
+        record = Record(ports or [api.port for api in self.apis], self.run.seed)
+        self.records.append(record)
+        return record
+
+    def ordering(self, clients: int, think: float = 0.0, ports: list[int] | None = None) -> object:
+        """While inside, so many clients order and write down what they are told."""
+        self.run.load = self.run.load or f"{clients} clients"
+        return self.record(ports).ordering(clients, think)
+
+    async def check(self) -> None:
+        """What must hold after every run, whatever was broken."""
+        run, database = self.run, self.database
+        orders = [order for record in self.records for order in record.orders]
+        acknowledged = [order for order in orders if order.status == 200]
+        attempts = [attempt for order in orders for attempt in order.attempts]
+        run.requests += len(attempts)
+        run.acknowledged += len(acknowledged)
+        unanswered = [order for order in orders if not order.status]
+        run.expect(not unanswered, f"{len(unanswered)} orders were never answered for good: {unanswered[:1]}")
+        odd = Counter(each.status for each in attempts if each.status not in STATUSES and each.status)
+        odd.update(
+            f"503 {each.reason}" for each in attempts if each.status == 503 and each.reason not in REASONS_503
+        )
+        run.unexpected += sum(odd.values())
+        run.expect(not odd, f"undocumented answers: {dict(odd)}")
+        no_hint = sum(each.status in (409, 429, 503) and "retry-after" not in each.headers for each in attempts)
+        run.expect(not no_hint, f"{no_hint} answers 409, 429 or 503 without Retry-After")
+
+        # Each acknowledged order is there under its key, with the very bytes that the client got.
+        stored = await database.answers()
+        ids = {row[0] for row in await database.sql(f"select {database.ID} from orders")}
+        lost = [
+            order.key
+            for order in acknowledged
+            if order.id not in ids or stored.get(order.key) != (order.id, hashlib.sha256(order.answer).hexdigest())
+        ]
+        run.lost += len(lost)
+        run.expect(not lost, f"{len(lost)} acknowledged orders are not there as they were answered: {lost[:3]}")
+        # And nothing else is there: neither a second order for a key, nor one that its client was refused.
+        known = {order.id for order in acknowledged}
+        open_keys = {order.key for order in orders if not order.status}
+        known |= {id for key, (id, _) in stored.items() if key in open_keys}
+        extra = await self._recorded_ids() - known
+        run.doubled += len(extra)
+        run.expect(not extra, f"{len(extra)} orders that nobody was told of: {sorted(extra)[:3]}")
+        for what, query in self._wrong_rows().items():
+            [[count]] = await database.sql(query)
+            run.expect(count == "0", f"{count} {what}")
+        await self._replay(acknowledged)
+
+    async def _recorded_ids(self) -> set[str]:
+        query = f"select {self.database.ID} from orders where client_id = (select id from api_clients where name = 'recorder')"
+        return {row[0] for row in await self.database.sql(query)}
+
+    def _wrong_rows(self) -> dict[str, str]:
+        lines = "(select sum(quantity * unit_price_cents) from order_lines l where l.order_id = o.id)"
+        discounts = "(select sum(l.discount_cents) from order_lines l where l.order_id = o.id)"
+        counter = "coalesce((select used from limit_counters where name = 'promotion:LIMITED'), 0)"
+        redeemed = "(select count(*) from promotion_redemptions where promotion_code = 'LIMITED')"
+        coded = "(select count(*) from order_summaries where coupon_code = 'LIMITED')"
+        return {
+            "orders without lines or total": "select count(*) from order_summaries o where o.total_cents is null or "
+            "not exists (select 1 from order_lines l where l.order_id = o.id)",
+            "orders whose lines less the discount are not the total": "select count(*) from order_summaries o where "
+            f"{lines} <> o.subtotal_cents or {discounts} <> o.discount_cents "
+            "or o.subtotal_cents - o.discount_cents <> o.total_cents or o.total_cents < 0",
+            "uses above the limit of a promotion": f"select count(*) from (select {counter} as used) u where used > {LIMITED_USES}",
+            "counts of a promotion's uses that differ": f"select count(*) from (select {counter} as used) u "
+            f"where used <> {redeemed} or used <> {coded}",
+            "keys without their order": "select count(*) from idempotency_keys k where not exists "
+            "(select 1 from orders o where o.id = k.order_id)",
+        }
+
+    async def _replay(self, acknowledged: list) -> None:
+        """Sends orders again that were placed long ago: the same bytes come back."""
+        alive = [api for api in self.apis if api.is_running]
+        some = acknowledged if self.run.is_long else self.run.random.sample(acknowledged, min(len(acknowledged), 500))
+        if not some:
+            return
+        if not alive:
+            alive = [self.apis[0]]
+            await alive[0].start()
+        different: list[str] = []
+
+        async def send(part: list, port: int) -> None:
+            connection = Connection(port)
+            for order in part:
+                status, headers, body = await connection.send(post(order.key, order.body), 10)
+                is_replay = headers.get("idempotent-replayed") == "true"
+                if (status, body, is_replay) != (200, order.answer, True):
+                    different.append(f"{order.key}: {status} {body[:200]!r}")
+            connection.close()
+
+        await asyncio.gather(*(send(some[at::8], alive[at % len(alive)].port) for at in range(8)))
+        self.run.expect(not different, f"{len(different)} keys replay other bytes: {different[:2]}")
+        self.run.figures["replayed"] = len(some)
+
+    def close(self) -> None:
+        """Ends everything."""
+        for api in self.apis:
+            if api.is_running:
+                api.process.kill()
+                api.process.wait()
+        self.database.close()
+        if self.run.failures:
+            path = self.folder / "record.jsonl"
+            with path.open("w") as file:
+                for order in (order for record in self.records for order in record.orders):
+                    attempts = [(each.at, each.seconds, each.status, each.reason) for each in order.attempts]
+                    told = {"key": order.key, "body": order.body.decode(), "status": order.status}
+                    file.write(json.dumps({**told, "answer": order.answer.decode(), "attempts": attempts}) + "\n")
+
+
+async def carry_out(run: Run) -> float:
+    """Runs a scenario; the seconds it took."""
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(3600 + 60 * run.soak_minutes if run.is_long else 240):
+            await run.scenario.function(run)
+    except TimeoutError:
+        run.failures.append("did not end in time")
+    except Exception as error:  # ok: whatever a scenario dies of is its result
+        run.failures.append(f"{type(error).__name__}: {error}")
+    return time.monotonic() - started

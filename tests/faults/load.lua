@@ -1,0 +1,61 @@
+-- Orders, or GETs of anything else, as fast as answers come or with a pause before each. Counts what was answered.
+local threads = {}
+local pause = tonumber(os.getenv("PAUSE") or "0")
+local is_keyed = os.getenv("KEYED") == "yes"
+
+function setup(thread)
+  table.insert(threads, thread)
+end
+
+-- Of this thread; done() reads it.
+totals = {}
+
+function init()
+  if wrk.path == "/api/order" then
+    wrk.method = "POST"
+    wrk.headers["Content-Type"] = "application/json"
+    wrk.headers["api_key"] = os.getenv("API_KEY")
+    wrk.body = '{"items":[{"productId":"1","quantity":2},{"productId":"3","quantity":1}]}'
+  end
+end
+
+if is_keyed then
+  local before, after
+  local sent = 0
+
+  function request()
+    if not before then
+      wrk.headers["Idempotency-Key"] = "KEY"
+      before, after = wrk.format():match("^(.*)KEY(.*)$")
+      before = before .. os.getenv("KEY_PREFIX")
+    end
+    sent = sent + 1
+    return before .. sent .. after
+  end
+end
+
+if pause > 0 then
+  -- Not all at the same moment.
+  function delay()
+    return math.floor(pause * (0.5 + math.random()))
+  end
+end
+
+function response(status)
+  totals[status] = (totals[status] or 0) + 1
+end
+
+function done(summary, latency)
+  local parts = {}
+  for _, thread in ipairs(threads) do
+    for status, count in pairs(thread:get("totals") or {}) do
+      table.insert(parts, string.format('"%d": %d', status, count))
+    end
+  end
+  local errors = summary.errors
+  io.write(string.format(
+    'RESULT {"seconds": %f, "rate": %f, "p50": %f, "p99": %f, "max": %f, "unanswered": %d, "statuses": {%s}}\n',
+    summary.duration / 1e6, summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1e6,
+    latency:percentile(99) / 1e6, latency.max / 1e6, errors.connect + errors.read + errors.write + errors.timeout,
+    table.concat(parts, ", ")))
+end

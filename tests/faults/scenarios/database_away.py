@@ -1,0 +1,134 @@
+"""PostgreSQL that is gone, frozen, slow, full, or ends sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+from client import Prober
+from harness import Run, scenario
+from load import wrk
+from machine import get
+
+# What an answer would show of the database.
+LEAKS = re.compile(rb"select|insert|idempotency_keys|limit_counters|pg_|sqlx|postgres|backend|relation", re.IGNORECASE)
+
+
+@scenario(3, "PostgreSQL killed, back later")
+async def postgres_killed(run: Run) -> None:
+    away = run.times(2, 5)
+    async with run.shop() as shop:
+        [api] = shop.apis
+        async with shop.ordering(16) as record, Prober(api.port, "/api/product", "/readyz") as prober:
+            for _ in range(run.times(2, 5)):
+                await asyncio.sleep(2)
+                full_rate = record.rate(time.monotonic() - 1.5, time.monotonic())
+                await shop.database.kill()
+                killed = time.monotonic()
+                run.faults["PostgreSQL kill -9"] += 1
+                await asyncio.sleep(away)
+                starting = time.monotonic()
+                await shop.database.start()
+                back = time.monotonic()
+                await asyncio.sleep(3)
+                run.recovered(record.recovered_after(back, full_rate), run.bar(2.0, 3.0))
+                meanwhile = record.attempts(killed, starting)
+                statuses = {(each.status, each.reason) for each in meanwhile}
+                run.expect(
+                    statuses <= {(503, "database_unavailable"), (503, "outcome_unknown")}, f"while it was away: {statuses}"
+                )
+                run.measure("slowest 503", max(each.seconds for each in meanwhile), run.bar(0.25, 0.5))
+        for path, statuses in prober.statuses().items():
+            run.expect(set(statuses) == {200}, f"{path}: {statuses}")
+        run.measure("slowest probe", prober.slowest())
+        status, health = await get(api.port, "/health")
+        run.expect(status == 200, f"/health: {status} {health!r}")
+
+
+@scenario(4, "sessions ended, commits cut off")
+async def commits_cut(run: Run) -> None:
+    seconds = run.times(6, 60)
+    victim = (
+        "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity "
+        "where application_name like 'order-food%' order by random() limit 1) one"
+    )
+    async with run.shop(proxied=True) as shop:
+        proxy = shop.proxy
+        async with shop.ordering(32) as record:
+            for _ in range(seconds * 10):
+                [[ended]] = await shop.database.sql(victim)
+                run.faults["sessions ended"] += int(ended)
+                await asyncio.sleep(0.08)
+            proxy.cut_one_in = 6
+            await asyncio.sleep(seconds)
+            proxy.cut_one_in = 0
+        run.faults["commits cut"] = proxy.cuts.total()
+        run.figures.update({f"cut {kind}": count for kind, count in proxy.cuts.items()})
+        run.expect(proxy.cuts.total() > 5 * seconds, f"only {proxy.cuts.total()} commits were cut")
+        run.expect(run.faults["sessions ended"] > 5 * seconds, f"only {run.faults['sessions ended']} sessions were ended")
+        leaks = [each.refusal for each in record.attempts() if LEAKS.search(each.refusal)]
+        run.expect(not leaks, f"SQL in an answer: {leaks[:1]}")
+
+
+@scenario(5, "PostgreSQL frozen, then slow")
+async def postgres_frozen(run: Run) -> None:
+    async with run.shop(proxied=True) as shop:
+        [api], proxy = shop.apis, shop.proxy
+        async with shop.ordering(64, think=0.02) as record, Prober(api.port, "/livez", "/api/product", "/readyz") as prober:
+            await asyncio.sleep(2)
+            full_rate = record.rate(time.monotonic() - 1.5, time.monotonic())
+            flood = asyncio.create_task(wrk(api.port, run.times(7, 13), 1000))
+            await asyncio.sleep(2)
+            memory = api.memory_mb()
+            frozen_at = time.monotonic()
+            async with shop.database.frozen():
+                for _ in range(run.times(4, 10)):
+                    await asyncio.sleep(1)
+                    run.measure("memory growth", api.memory_mb() - memory, 20, "MB")
+            thawed = time.monotonic()
+            run.faults["PostgreSQL SIGSTOP"] = 1
+            flooded = await flood
+            run.figures["flood"] = str(flooded["statuses"])
+            run.expect(set(flooded["statuses"]) <= {"200", "503"}, f"the flood was answered {flooded['statuses']}")
+            await asyncio.sleep(3)
+            run.recovered(record.recovered_after(thawed, full_rate), run.bar(2.0, 3.0))
+            run.measure("slowest answer, frozen", max(each.seconds for each in record.attempts(frozen_at, thawed)), run.bar(2.0, 2.5))
+            proxy.delay, slow_at = 0.2, time.monotonic()
+            await asyncio.sleep(run.times(3, 10))
+            proxy.delay = 0
+            run.faults["200 ms added"] = 1
+            slow = record.attempts(slow_at)
+            run.measure("slowest answer, slow", max(each.seconds for each in slow), run.bar(2.0, 2.5))
+            placed = sum(each.status == 200 for each in slow)
+            run.expect(placed > 30, f"only {placed} orders were placed while each answer came 200 ms later")
+        for path, statuses in prober.statuses().items():
+            run.expect(set(statuses) == {200}, f"{path}: {statuses}")
+        run.measure("slowest probe", prober.slowest(), run.bar(1.0, 2.0))
+
+
+@scenario(6, "all connections taken by others")
+async def connections_taken(run: Run) -> None:
+    async with run.shop(max_connections=16) as shop:
+        [api] = shop.apis
+        async with shop.ordering(16) as record, Prober(api.port, "/api/product", "/readyz") as prober:
+            await asyncio.sleep(1)
+            full_rate = record.rate(time.monotonic() - 0.9, time.monotonic())
+            others = await shop.database.take_all_connections("order-food%")
+            taken = time.monotonic()
+            run.faults["connections taken"] = len(others)
+            await asyncio.sleep(run.times(3, 10))
+            for other in others:
+                other.kill()
+                other.wait()
+            free = time.monotonic()
+            await asyncio.sleep(3)
+            run.recovered(record.recovered_after(free, full_rate), run.bar(2.0, 3.0))
+            meanwhile = record.attempts(taken, free - 0.5)
+            statuses = {(each.status, each.reason) for each in meanwhile}
+            run.figures["answers"] = str(sorted(statuses))
+            run.expect((503, "database_unavailable") in statuses, f"while all were taken: {statuses}")
+            run.expect(statuses <= {(503, "database_unavailable"), (200, ""), (422, "coupon_limit_reached")}, f"{statuses}")
+        for path, statuses in prober.statuses().items():
+            run.expect(set(statuses) == {200}, f"{path}: {statuses}")
+        run.expect(api.is_running, "the API ended")

@@ -1,0 +1,184 @@
+"""Migrators and loaders: many at once, killed half-way, and beside a busy API."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import statistics
+from pathlib import Path
+
+from client import Connection, head
+from harness import Run, Shop, scenario
+from load import wrk
+from machine import Process, Sqlite
+
+
+@scenario(8, "8 migrators, 4 loaders, an empty database")
+async def crowd(run: Run) -> None:
+    for engine in (run.scenario.engine, Sqlite):
+        for _ in range(run.times(2, 10)):
+            async with run.shop(apis=0, prepare=False, engine=engine) as shop:
+                migrators = [shop.job("database-migration") for _ in range(8)]
+                loaders = [shop.job("database-load") for _ in range(4)]
+                victim = migrators[run.random.randrange(8)]
+                for job in (*migrators, *loaders):
+                    job.spawn()
+                await asyncio.sleep(run.random.uniform(0.0, 0.06))
+                victim.signal(9)
+                await asyncio.gather(*(done(run, job, may_be_killed=job is victim) for job in migrators))
+                await asyncio.gather(*(loaded(run, job) for job in loaders))
+                run.faults["migrator kill -9"] += 1
+                job = shop.job("database-migration", "validate")
+                run.expect(await job.run() == 0, f"validate: {job.log.read_text()[-300:]}")
+                job = shop.job("database-load", "--json")
+                run.expect(await job.run() == 0, f"one more load: {job.log.read_text()[-300:]}")
+                [[products]] = await shop.database.sql("select count(*) from products where retired_at is null")
+                [[sets]] = await shop.database.sql("select count(*) from data_loads where published_at is null")
+                run.expect(products == "10" and sets == "0", f"{products} products, {sets} sets half loaded")
+                await shop.add_api()
+    run.load = "12 jobs"
+
+
+async def done(run: Run, job: Process, may_be_killed: bool) -> None:
+    """Waits for a job that must succeed, unless it was killed before it could."""
+    code = await job.wait(120)
+    run.expect(code == 0 or (may_be_killed and code == -9), f"{job.name} ended with {code}: {job.log.read_text()[-300:]}")
+
+
+async def loaded(run: Run, job: Process) -> None:
+    """Waits for a loader, and starts it again while there are no tables, as a cluster does."""
+    code = await job.wait(120)
+    for _ in range(100):
+        if code != 5:
+            break
+        await asyncio.sleep(0.1)
+        code = await job.run()
+    run.expect(code == 0, f"{job.name} ended with {code}: {job.log.read_text()[-300:]}")
+
+
+def menu(count: int, cents: int) -> str:
+    """A menu where everything has the same price."""
+    lines = [f"{number},Dish {number},{cents / 100:.2f},Dishes" for number in range(1, count + 1)]
+    return "\n".join(["id,name,price,category", *lines, ""])
+
+
+def coupons(folder: Path, letter: str, count: int) -> None:
+    """Three files in which as many codes qualify; all begin with the letter."""
+    folder.mkdir(exist_ok=True)
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    for file in range(3):
+        # Each code stands in two of the three, and in between are others that stand in one.
+        codes = []
+        for number in range(count):
+            tail = "".join(digits[number // 36**place % 36] for place in range(5))
+            codes.append(f"{letter}X{tail}{'Q' if number % 3 != file else file}")
+        with gzip.open(folder / f"couponbase{file + 1}.gz", "wt", compresslevel=1) as text:
+            text.write("\n".join(codes) + "\n")
+
+
+@scenario(9, "the menu refreshed at peak")
+async def refreshed(run: Run) -> None:
+    async with run.shop() as shop:
+        [api] = shop.apis
+        seen: set[tuple] = set()
+        is_over = asyncio.Event()
+
+        async def read() -> None:
+            connection = Connection(api.port)
+            while not is_over.is_set():
+                status, _, body = await connection.send(head("GET", "/api/product") + b"\r\n", 5)
+                seen.add((status, *sorted({product["price"] for product in json.loads(body)})))
+                run.requests += 1
+                await asyncio.sleep(0.005)
+
+        async def refresh(cents: int) -> None:
+            (shop.data / "products.csv").write_text(menu(200, cents))
+            job = shop.job("database-load", "--only", "products")
+            run.expect(await job.run() == 0, f"the load: {job.log.read_text()[-300:]}")
+            run.faults["refreshes"] += 1
+
+        await refresh(100)
+        await asyncio.sleep(1.2)
+        reader = asyncio.create_task(read())
+        alone, beside = [], []
+        seconds = run.times(5, 20)
+        for round in range(run.times(2, 5)):
+            alone.append(await wrk(api.port, seconds, 32))
+            load = asyncio.create_task(wrk(api.port, seconds, 32))
+            await asyncio.sleep(1)
+            await refresh(100 + 100 * (round % 2 == 0))
+            beside.append(await load)
+        is_over.set()
+        await reader
+        run.load = "wrk, 32 connections"
+        for each in (*alone, *beside):
+            run.expect(set(each["statuses"]) == {"200"}, f"orders: {each['statuses']}")
+            run.acknowledged += each["statuses"].get("200", 0)
+        before, after = (statistics.median(each["p99"] for each in part) for part in (alone, beside))
+        run.figures.update({"orders/s": round_to_ten(alone), "p99 alone": before, "p99 beside a load": after})
+        run.measure("p99 ratio", after / before, run.bar(1.2, 3.0), "")
+        run.expect(seen == {(200, 1), (200, 2)}, f"readers saw {seen}")
+
+
+def round_to_ten(runs: list[dict]) -> int:
+    """The median rate."""
+    return round(statistics.median(each["rate"] for each in runs), -1)
+
+
+@scenario(10, "the loader killed")
+async def loader_killed(run: Run) -> None:
+    async with run.shop(apis=0) as shop:
+        temporary = shop.folder / "temporary"
+        temporary.mkdir()
+        codes = run.times(20_000, 60_000)
+        for letter in "AB":
+            coupons(shop.folder / f"coupons-{letter}", letter, codes)
+
+        def loader(letter: str) -> Process:
+            (shop.data / "products.csv").write_text(menu(500, {"A": 100, "B": 200}[letter]))
+            target = shop.data / "coupons"
+            for file in (shop.folder / f"coupons-{letter}").iterdir():
+                (target / file.name).write_bytes(file.read_bytes())
+            # So little memory that it writes to temporary files.
+            return shop.job("database-load", TMPDIR=temporary, MEMORY_BUDGET="32MiB")
+
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        job = loader("A")
+        assert await job.run() == 0, job.log.read_text()
+        whole = loop.time() - started
+        run.figures["a whole load"] = whole
+        published = {await published_set(shop)}
+        for number in range(run.times(12, 50)):
+            job = loader("BA"[number % 2])
+            job.spawn()
+            await asyncio.sleep(run.random.uniform(0, whole))
+            await job.kill()
+            run.faults["loader kill -9"] += job.process.returncode == -9
+            published.add(await published_set(shop))
+        for letter in "BA":
+            job = loader(letter)
+            run.expect(await job.run() == 0, f"the next run: {job.log.read_text()[-300:]}")
+            products, found = await published_set(shop)
+            cents = {"A": 100, "B": 200}[letter]
+            run.expect((products, found) == (((500, cents, cents),), ((letter, codes),)), f"{products} {found}")
+        menus = {products for products, _ in published}
+        sets = {found for _, found in published}
+        run.expect(menus <= {((500, 100, 100),), ((500, 200, 200),)}, f"menus between: {menus}")
+        run.expect(sets <= {(("A", codes),), (("B", codes),)}, f"codes between: {sets}")
+        litter = [path.name for path in temporary.rglob("*")]
+        run.expect(not litter, f"left behind: {litter}")
+        run.load = f"500 products, {3 * codes} codes"
+
+
+async def published_set(shop: Shop) -> tuple:
+    """What an API would read: of the menu number and prices, of the codes the letter and their number."""
+    products = await shop.database.sql(
+        "select count(*), min(price_cents), max(price_cents) from products where retired_at is null"
+    )
+    codes = await shop.database.sql(
+        "select substr(code, 1, 1), count(*) from coupon_codes where generation = (select max(generation) from data_loads "
+        "where data_set = 'coupons' and published_at is not null) group by 1 order by 1"
+    )
+    return tuple(tuple(map(int, row)) for row in products), tuple((letter, int(count)) for letter, count in codes)

@@ -1,0 +1,76 @@
+"""More than can be done, and handlers that panic."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from client import ADMIN_KEY, Connection, Prober, head, percentile
+from harness import Run, scenario
+from load import wrk
+
+
+@scenario(13, "five times the capacity")
+async def overload(run: Run) -> None:
+    # A slow database bounds the capacity, so that the machine is not what is overloaded: it carries the load, too.
+    async with run.shop(proxied=True) as shop:
+        [api] = shop.apis
+        shop.proxy.bandwidth = 250_000
+        record = shop.record()
+        peak = max([await placed(api.port, run.times(4, 10), connections) for connections in (768, 1280)])
+        connections = 4000
+        # One in six waits for most of a second; that is part of the time between two requests.
+        pause = connections / (6 * peak) - 0.2
+        memories = []
+        async with Prober(api.port, "/livez", "/api/product") as prober:
+            for _ in range(run.times(2, 3)):
+                load = asyncio.create_task(wrk(api.port, run.times(8, 60), connections, pause=pause))
+                await asyncio.sleep(2)
+                overloaded_at = time.monotonic()
+                async with record.ordering(4):
+                    done = await load
+                    ended = time.monotonic()
+                    await asyncio.sleep(3.2)
+                run.faults["overloads"] += 1
+                offered, good = done["rate"], done["statuses"].get("200", 0) / done["seconds"]
+                run.figures.update({"peak": round(peak), "offered": round(offered), "goodput": round(good)})
+                run.expect(offered >= run.bar(5, 3) * peak, f"{offered:.0f} requests/s are not five times {peak:.0f}")
+                run.expect(good >= run.bar(0.8, 0.6) * peak, f"goodput {good:.0f}/s of {peak:.0f}/s")
+                run.expect(set(done["statuses"]) <= {"200", "503"}, f"{done['statuses']}")
+                meanwhile = record.attempts(overloaded_at, ended - 0.5)
+                shed = [each.seconds for each in meanwhile if each.reason == "overloaded"]
+                run.expect(len(shed) > 10, f"{len(shed)} orders were shed")
+                run.measure("p99 of shed answers", percentile(shed, 0.99), run.bar(0.05, 0.5))
+                late = [each.at for each in record.attempts(ended) if each.status not in (200, 422)]
+                run.recovered(max(late, default=ended) - ended, 3.0)
+                memories.append(api.memory_mb())
+        shop.proxy.bandwidth = 0
+        run.load = f"{connections} connections"
+        run.measure("memory growth from one to the next", memories[-1] - memories[0], run.bar(10, 20), "MB")
+        for path, statuses in prober.statuses().items():
+            run.expect(set(statuses) == {200}, f"{path}: {statuses}")
+
+
+async def placed(port: int, seconds: float, connections: int) -> float:
+    """Orders placed a second."""
+    done = await wrk(port, seconds, connections)
+    return done["statuses"].get("200", 0) / done["seconds"]
+
+
+@scenario(14, "handlers panic under load")
+async def panics(run: Run) -> None:
+    async with run.shop(ENABLE_FAULT_INJECTION="true") as shop:
+        [api] = shop.apis
+        connection, statuses = Connection(api.port), []
+        async with shop.ordering(16) as record:
+            ends = time.monotonic() + run.times(4, 30)
+            while time.monotonic() < ends:
+                status, _, _ = await connection.send(head("GET", "/panic", ADMIN_KEY) + b"\r\n", 5)
+                statuses.append(status)
+                await asyncio.sleep(0.02)
+        run.faults["panics"] = len(statuses)
+        run.expect(set(statuses) == {500}, f"/panic: {set(statuses)}")
+        others = {each.status for each in record.attempts()}
+        run.expect(others <= {200, 422}, f"others saw {others}")
+        counted = await api.metric("panics_total")
+        run.expect(counted == len(statuses), f"{counted} panics counted of {len(statuses)}")

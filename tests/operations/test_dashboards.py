@@ -207,7 +207,7 @@ def test_panels_link_to_the_traces_of_an_operation() -> None:
     for name, panel in PANELS:
         for link in panel["fieldConfig"]["defaults"]["links"]:
             url = urllib.parse.urlsplit(link["url"])
-            assert url.path == "${jaeger}/search"
+            assert url.path == "${jaeger:raw}/search"
             asks = {key: value for key, _, value in (each.partition("=") for each in url.query.split("&"))}
             service, operation = asks["service"], urllib.parse.unquote(asks.get("operation", ""))
             assert f"`{service}`" in documentation

@@ -53,7 +53,7 @@ def traces(service: str, operation: str = "", tags: str = "") -> dict:
     window = ["lookback=custom", "start=${__from}000", "end=${__to}000", "limit=20"]
     return {
         "title": f"Traces of {service}",
-        "url": "${jaeger}/search?" + "&".join([*filter(None, parameters), *window]),
+        "url": "${jaeger:raw}/search?" + "&".join([*filter(None, parameters), *window]),
         "targetBlank": True,
     }
 
@@ -125,7 +125,7 @@ def choice(name: str, query: str, label: str, *, several: bool = True) -> dict:
         "definition": query,
         "refresh": 2,
         "sort": 1,
-        **({"multi": True, "includeAll": True, "allValue": ".*", "current": {"text": "All", "value": "$__all"}} if several else {}),
+        **({"multi": True, "includeAll": True, "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if several else {}),
     }
 
 

@@ -122,7 +122,6 @@ def choice(name: str, query: str, label: str, *, several: bool = True) -> dict:
         "label": label,
         "datasource": PROMETHEUS,
         "query": {"query": query, "refId": name},
-        "definition": query,
         "refresh": 2,
         "sort": 1,
         **({"multi": True, "includeAll": True, "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if several else {}),

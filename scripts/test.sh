@@ -10,8 +10,8 @@ Checks the licences of all dependencies (scripts/check-licences.sh), builds ever
 (scripts/with-postgres.sh, which installs it from the system's packages where it is missing, as are nginx, curl,
 Prometheus and ISA-L), runs every test on it and on SQLite, and stops it. Then tests the API from outside
 (scripts/test-api-contract.sh), packs the programs into images and runs them as pods (scripts/test-containers.sh), breaks
-a running shop (scripts/test-faults.sh), tests what watches it (scripts/test-monitoring.sh), and the chart
-(scripts/test-chart.sh). Prints the seconds that each phase took.
+a running shop (scripts/test-faults.sh), tests what watches it (scripts/test-monitoring.sh), what operators use
+(scripts/test-operations.sh), and the chart (scripts/test-chart.sh). Prints the seconds that each phase took.
 
 Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
 TEXT
@@ -57,4 +57,5 @@ phase "API contract" scripts/test-api-contract.sh
 phase "images and pods" scripts/test-containers.sh
 phase "faults" scripts/test-faults.sh
 phase "monitoring" scripts/test-monitoring.sh
+phase "operations" scripts/test-operations.sh
 phase "chart" scripts/test-chart.sh

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 KEY, OTHER_KEY, ADMIN_KEY = "recording-client-key", "apitest", "admin-client-key"
 
 # What the documentation says POST /api/order answers; 503 by its reasons.
-STATUSES = {200, 400, 401, 403, 408, 409, 413, 415, 422, 429, 503}
+STATUSES = {200, 400, 401, 403, 406, 408, 409, 413, 415, 422, 429, 503}
 REASONS_503 = {"overloaded", "database_unavailable", "outcome_unknown"}
 # Statuses that ask to send the same again.
 TRY_AGAIN = {0, 408, 409, 429, 500, 502, 503, 504}

@@ -228,6 +228,9 @@ class Shop:
             [[count]] = await database.sql(query)
             run.expect(count == "0", f"{count} {what}")
         await self._replay(acknowledged)
+        for secret in (KEY, ADMIN_KEY, PEPPER):
+            tellers = [path.name for path in self.folder.glob("*.log") if secret.encode() in path.read_bytes()]
+            run.expect(not tellers, f"a secret is in {tellers}")
 
     async def _recorded_ids(self) -> set[str]:
         query = f"select {self.database.ID} from orders where client_id = (select id from api_clients where name = 'recorder')"

@@ -13,7 +13,7 @@ from pathlib import Path
 GOOD = b'{"items":[{"productId":"1","quantity":1}]}'
 KEYED = b"api_key: apitest\r\nContent-Type: application/json\r\n"
 # What a request of any kind may be answered, but for the 503 of a server that is not ready.
-ANY = {200, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 417, 422, 431}
+ANY = {200, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 417, 422, 431}
 
 
 @dataclass(slots=True)

@@ -22,8 +22,8 @@ async def postgres_killed(run: Run) -> None:
         [api] = shop.apis
         async with shop.ordering(16) as record, Prober(api.port, "/api/product", "/readyz") as prober:
             for _ in range(run.times(2, 5)):
-                await asyncio.sleep(2)
-                full_rate = record.rate(time.monotonic() - 1.5, time.monotonic())
+                await asyncio.sleep(run.times(1, 2))
+                full_rate = record.rate(time.monotonic() - 0.9, time.monotonic())
                 await shop.database.kill()
                 killed = time.monotonic()
                 run.faults["PostgreSQL kill -9"] += 1

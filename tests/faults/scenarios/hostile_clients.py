@@ -135,7 +135,7 @@ async def slow_sockets(run: Run) -> None:
         [api] = shop.apis
         seconds = run.times(3, 10)
         alone, beside = [], []
-        for _ in range(run.times(2, 3)):
+        for _ in range(run.times(1, 3)):
             alone.append(await wrk(api.port, seconds, 16))
             async with Crowd(api.port, 2000):
                 await asyncio.sleep(1)

@@ -17,14 +17,14 @@ async def overload(run: Run) -> None:
         [api] = shop.apis
         shop.proxy.bandwidth = 250_000
         record = shop.record()
-        peak = max([await placed(api.port, run.times(4, 10), connections) for connections in (768, 1280)])
+        peak = max([await placed(api.port, run.times(3, 10), connections) for connections in (768, 1280)])
         connections = 4000
         # One in six waits for most of a second; that is part of the time between two requests.
         pause = connections / (6 * peak) - 0.2
         memories = []
         async with Prober(api.port, "/livez", "/api/product") as prober:
             for _ in range(run.times(2, 3)):
-                load = asyncio.create_task(wrk(api.port, run.times(8, 60), connections, pause=pause))
+                load = asyncio.create_task(wrk(api.port, run.times(6, 60), connections, pause=pause))
                 await asyncio.sleep(2)
                 overloaded_at = time.monotonic()
                 async with record.ordering(4):

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 
-from client import Connection
+from client import Connection, head
 from harness import Run, scenario
 from machine import free_port, get, until
 
@@ -55,6 +55,7 @@ async def with_many_in_flight(run: Run) -> None:
         [api] = shop.apis
         record = shop.record()
         connections = [Connection(api.port) for _ in range(500)]
+        await asyncio.gather(*(connection.send(head("GET", "/livez") + b"\r\n", 10) for connection in connections))
         orders = [record.new_order() for _ in connections]
         # While somebody holds the table, all of them wait.
         holder = shop.database.session("begin; lock table orders in access exclusive mode; select pg_sleep(600)")

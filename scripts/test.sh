@@ -6,11 +6,12 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
   cat <<'TEXT'
 Usage: ./scripts/test.sh
 
-Builds everything, starts a private PostgreSQL (scripts/with-postgres.sh, which installs it from the system's packages
-where it is missing, as are nginx, curl, Prometheus and ISA-L), runs every test on it and on SQLite, and stops it. Then
-tests the API from outside (scripts/test-api-contract.sh), packs the programs into images and runs them as pods
-(scripts/test-containers.sh), tests what watches them (scripts/test-monitoring.sh), and the chart
-(scripts/test-chart.sh). Prints the seconds that each phase took.
+Checks the licences of all dependencies (scripts/check-licences.sh), builds everything, starts a private PostgreSQL
+(scripts/with-postgres.sh, which installs it from the system's packages where it is missing, as are nginx, curl,
+Prometheus and ISA-L), runs every test on it and on SQLite, and stops it. Then tests the API from outside
+(scripts/test-api-contract.sh), packs the programs into images and runs them as pods (scripts/test-containers.sh), breaks
+a running shop (scripts/test-faults.sh), tests what watches it (scripts/test-monitoring.sh), what operators use
+(scripts/test-operations.sh), and the chart (scripts/test-chart.sh). Prints the seconds that each phase took.
 
 Needs Rust and a C compiler. CARGO_TARGET_DIR is honoured.
 TEXT
@@ -43,6 +44,7 @@ phase() {
   echo "==> $name: $((SECONDS - start)) s"
 }
 
+phase "licences" scripts/check-licences.sh
 phase "build, dev" cargo build --workspace --all-targets --locked
 phase "build, release" scripts/build-programs.sh
 # What starts real processes starts those that users run, static as in the images.
@@ -53,5 +55,7 @@ phase "tests" scripts/with-postgres.sh --no-fsync timeout 1200 cargo test --work
 phase "tests, ISA-L" timeout 600 cargo test --package coupon-corpus --features isal --locked
 phase "API contract" scripts/test-api-contract.sh
 phase "images and pods" scripts/test-containers.sh
+phase "faults" scripts/test-faults.sh
 phase "monitoring" scripts/test-monitoring.sh
+phase "operations" scripts/test-operations.sh
 phase "chart" scripts/test-chart.sh

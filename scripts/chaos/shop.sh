@@ -136,9 +136,9 @@ finish_load() {
   [ "$result" = 0 ] || fail "FAIL: the load did not come out right"
 }
 
-# The API's pods that are ready, and whether there are so many again.
-has_ready_pods() { [ "$(ready_pods | wc -l)" -ge "$1" ]; }
+# The API's pods that are ready, and whether there are so many.
 ready_pods() {
-  cluster get pods --selector "$(selector)" --field-selector status.phase=Running \
-    --output 'jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}{.metadata.name}{"\n"}{end}'
+  cluster get pods --selector "$(selector)" \
+    --output 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | sed -n 's/ True$//p'
 }
+has_ready_pods() { [ "$(ready_pods | wc -l)" -ge "$1" ]; }

@@ -19,7 +19,7 @@ each_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: "-".jo
 
 
 def run(*command: object) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -72,7 +72,7 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--start-compose", action="store_true", help="start docker-compose.yml with podman, which takes half a minute")
+    parser.addoption("--start-compose", action="store_true", help="start docker-compose.yml with podman, which takes two minutes")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

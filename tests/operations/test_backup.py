@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from shop import REPOSITORY, Api, ask, wait_until
@@ -136,6 +137,28 @@ def test_a_database_with_orders_is_replaced_only_if_told(engine: Engine) -> None
     with serving(engine.folder, engine.url) as api:
         found = {order: ask(f"{api.url}/api/order/{order}", X_API_Key="apitest").status for order in (kept, lost)}
     assert found == {kept: 200, lost: 404}
+
+
+def test_the_owner_of_a_database_may_restore(postgres: str, tmp_path: Path) -> None:
+    """Who sees of other roles' connections only that they are there."""
+    backup, server = tmp_path / "backup", urlsplit(os.environ["TEST_POSTGRES_URL"])
+    role = f"owner_{uuid.uuid4().hex[:8]}"
+    database = f"{role}_shop"
+    at_postgres(server.geturl(), f"create role {role} login")
+    at_postgres(server.geturl(), f"create database {database} owner {role}")
+    url = urlunsplit(server._replace(netloc=f"{role}@{server.hostname}:{server.port}", path=f"/{database}"))
+    works("backup.sh", postgres, backup)
+    with subprocess.Popen([PSQL, "-XAtq", urlunsplit(server._replace(path=f"/{database}"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as somebody:
+        somebody.stdin.write("select 'connected';\n")
+        somebody.stdin.flush()
+        assert somebody.stdout.readline() == "connected\n"
+        assert "1 connections are open" in refuses("restore.sh", url, backup)
+        somebody.stdin.close()
+    assert "3 orders from" in works("restore.sh", url, backup)
+    with serving(tmp_path, url) as api:
+        assert api.order("new").status == 200
+    at_postgres(server.geturl(), f"drop database {database} with (force)")
+    at_postgres(server.geturl(), f"drop role {role}")
 
 
 def test_a_damaged_backup_changes_nothing(engine: Engine) -> None:

@@ -17,6 +17,9 @@ import promql_parser
 import pytest
 import yaml
 from figures import record
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from shop import ORDER, REPOSITORY, Api, ask, program, wait_until
 
 GRAFANA = REPOSITORY / "deploy/monitoring/grafana"
@@ -145,6 +148,27 @@ def test_the_code_makes_what_is_committed(tmp_path: Path) -> None:
     assert not different + missing, "run: python3 deploy/monitoring/grafana/generator"
 
 
+def lost(written: object, understood: object, path: str = "") -> list[str]:
+    """What is in the one and not in the other."""
+    if isinstance(written, dict):
+        kept = understood if isinstance(understood, dict) else {}
+        return [each for key, value in written.items() for each in (lost(value, kept[key], f"{path}/{key}") if key in kept else [f"{path}/{key}"])]
+    if isinstance(written, list):
+        return [each for first, second in zip(written, understood, strict=True) for each in lost(first, second, path)]
+    return [] if written == understood else [path]
+
+
+@each_dashboard
+def test_grafana_knows_every_member(name: str) -> None:
+    """Through the model that Grafana publishes, and back."""
+    register_default_plugins()
+    understood = Dashboard.from_json(json.loads((MADE / f"{name}.json").read_text()))
+    assert lost(DASHBOARDS[name], json.loads(json.dumps(understood, cls=JSONEncoder))) == []
+    wrong = json.loads((MADE / f"{name}.json").read_text())
+    wrong["panels"][0]["fieldConfigs"] = {}
+    assert lost(wrong, json.loads(json.dumps(Dashboard.from_json(wrong), cls=JSONEncoder))) == ["/panels/fieldConfigs"]
+
+
 @each_dashboard
 def test_promtool_accepts_every_query(name: str, tmp_path: Path) -> None:
     rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries(name))]
@@ -207,7 +231,7 @@ def test_panels_link_to_the_traces_of_an_operation() -> None:
     for name, panel in PANELS:
         for link in panel["fieldConfig"]["defaults"]["links"]:
             url = urllib.parse.urlsplit(link["url"])
-            assert url.path == "${jaeger}/search"
+            assert url.path == "${jaeger:raw}/search"
             asks = {key: value for key, _, value in (each.partition("=") for each in url.query.split("&"))}
             service, operation = asks["service"], urllib.parse.unquote(asks.get("operation", ""))
             assert f"`{service}`" in documentation

@@ -87,10 +87,14 @@ struct Listed {
     retired_at: Option<i64>,
     last_used_at: Option<i64>,
     created_at: i64,
+    #[serde(skip)]
+    pepper_fingerprint: Vec<u8>,
+    #[sqlx(skip)]
+    state: &'static str,
 }
 
 const LIST: &str = "select k.id, c.name as client, k.scopes, k.source, k.expires_at, k.revoked_at, k.retired_at, \
-                    k.last_used_at, k.created_at from api_keys k join api_clients c on c.id = k.client_id order by k.id";
+                    k.last_used_at, k.created_at, k.pepper_fingerprint from api_keys k join api_clients c on c.id = k.client_id order by k.id";
 const CLIENT: &str = "insert into api_clients (name, source, created_at, updated_at) values ($1, 'command', $2, $2) \
                       on conflict (name) do update set name = excluded.name returning id";
 const CREATE: &str = "insert into api_keys (client_id, key_hash, pepper_fingerprint, scopes, source, expires_at, created_at, \
@@ -121,7 +125,7 @@ impl Keys<'_> {
                 let (id, key) = self.create(connection, create).await?;
                 Self::show(out, id, &key)?;
             }
-            KeysCommand::List { json } => Self::list(connection, *json, out).await?,
+            KeysCommand::List { json } => self.list(connection, *json, out).await?,
             KeysCommand::Revoke { id } => {
                 let mut transaction = connection.begin_write().await?;
                 self.revoke(&mut transaction, *id).await?;
@@ -209,9 +213,32 @@ impl Keys<'_> {
         revoked.ok_or(KeysError::NoSuchKey(id))
     }
 
-    async fn list(connection: &mut Connection, json: bool, out: &mut dyn Write) -> Result<(), KeysError> {
-        let keys: Vec<Listed> =
+    /// What an API with this pepper makes of the key.
+    fn state(&self, key: &Listed) -> &'static str {
+        if key.revoked_at.is_some() {
+            "revoked"
+        } else if key.retired_at.is_some() {
+            "retired"
+        } else if key.expires_at.is_some_and(|at| at <= self.clock.now().micros()) {
+            "expired"
+        } else if key.pepper_fingerprint != self.pepper.fingerprint() {
+            "other pepper"
+        } else {
+            "usable"
+        }
+    }
+
+    async fn list(
+        &self,
+        connection: &mut Connection,
+        json: bool,
+        out: &mut dyn Write,
+    ) -> Result<(), KeysError> {
+        let mut keys: Vec<Listed> =
             on_engine!(connection, connection => sqlx::query_as(LIST).fetch_all(connection).await?);
+        for key in &mut keys {
+            key.state = self.state(key);
+        }
         if json {
             serde_json::to_writer_pretty(&mut *out, &keys).map_err(io::Error::from)?;
             return Ok(writeln!(out)?);
@@ -221,20 +248,15 @@ impl Keys<'_> {
         };
         writeln!(
             out,
-            "{:>6}  {:<24}  {:<36}  {:<10}  {:<24}  {:<24}",
+            "{:>6}  {:<24}  {:<36}  {:<12}  {:<24}  {:<24}",
             "id", "client", "scopes", "state", "expires", "last used"
         )?;
         for key in keys {
-            let state = match (key.revoked_at, key.retired_at) {
-                (Some(_), _) => "revoked",
-                (None, Some(_)) => "retired",
-                (None, None) => "usable",
-            };
             let (expires, used) = (moment(key.expires_at), moment(key.last_used_at));
             writeln!(
                 out,
-                "{:>6}  {:<24}  {:<36}  {state:<10}  {expires:<24}  {used:<24}",
-                key.id, key.client, key.scopes
+                "{:>6}  {:<24}  {:<36}  {:<12}  {expires:<24}  {used:<24}",
+                key.id, key.client, key.scopes, key.state
             )?;
         }
         Ok(())

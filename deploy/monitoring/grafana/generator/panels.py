@@ -53,7 +53,7 @@ def traces(service: str, operation: str = "", tags: str = "") -> dict:
     window = ["lookback=custom", "start=${__from}000", "end=${__to}000", "limit=20"]
     return {
         "title": f"Traces of {service}",
-        "url": "${jaeger}/search?" + "&".join([*filter(None, parameters), *window]),
+        "url": "${jaeger:raw}/search?" + "&".join([*filter(None, parameters), *window]),
         "targetBlank": True,
     }
 
@@ -122,10 +122,9 @@ def choice(name: str, query: str, label: str, *, several: bool = True) -> dict:
         "label": label,
         "datasource": PROMETHEUS,
         "query": {"query": query, "refId": name},
-        "definition": query,
         "refresh": 2,
         "sort": 1,
-        **({"multi": True, "includeAll": True, "allValue": ".*", "current": {"text": "All", "value": "$__all"}} if several else {}),
+        **({"multi": True, "includeAll": True, "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if several else {}),
     }
 
 

@@ -206,9 +206,18 @@ async fn keys_from_the_command_line(engine: TestEngine) {
         .env("API_KEY_PEPPER", "pepper");
     assert!(load.args(["--force"]).output().status.success());
     assert_eq!(status(&apis[0], &new_key).await, 200);
-    let (new_id, _) = list_row(&keys(&database, &["list", "--json"]).1, "till 4");
+    let list = || keys(&database, &["list", "--json"]).1;
+    let (new_id, row) = list_row(&list(), "till 4");
+    assert_eq!(row["state"], "usable");
+    database.execute("update api_keys set expires_at = 1 where id = 1").await;
+    assert_eq!(list_row(&list(), "demo").1["state"], "expired");
+    let other =
+        Program::new("order-food").env("DATABASE_URL", database.url_text()).env("API_KEY_PEPPER", "other");
+    let other = other.args(["keys", "list", "--json"]).output();
+    assert_eq!(list_row(&String::from_utf8(other.stdout).unwrap(), "till 4").1["state"], "other pepper");
     assert_eq!(keys(&database, &["revoke", &new_id]).0, Some(0));
     becomes(&new_key, 403).await;
+    assert_eq!(list_row(&list(), "till 4").1["state"], "revoked");
     let (code, said) = keys(&database, &["revoke", &new_id]);
     assert_eq!((code, said.contains("no usable key")), (Some(1), true), "{said}");
     let (code, said) = keys(&database, &["create", "--client", "x", "--scopes", "everything"]);

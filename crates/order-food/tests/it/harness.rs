@@ -93,6 +93,8 @@ impl TestServer {
         let database = TestDatabase::migrated(engine).await;
         load_sample_data(&database).await;
         let server = Self::start_on(database, arguments).await;
+        // On a busy machine the first look at the data may take longer than a start waits for it.
+        eventually("there is data", async || server.state.readiness.missing().is_empty()).await;
         eventually("orders can be written", async || server.state.writer.connected() > 0).await;
         server
     }

@@ -88,12 +88,12 @@ configMap:
 
 {{/* What a change of must restart the pods for. */}}
 {{- define "order-food.checksums" -}}
-checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
+checksum/config: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum | quote }}
 {{- if .Values.postgresql.enabled }}
-checksum/secret: {{ include (print .Template.BasePath "/secret.yaml") . | sha256sum }}
+checksum/secret: {{ include (print .Template.BasePath "/secret.yaml") . | sha256sum | quote }}
 {{- end }}
 {{- if .Values.data.files }}
-checksum/data: {{ include (print .Template.BasePath "/configmap-data.yaml") . | sha256sum }}
+checksum/data: {{ include (print .Template.BasePath "/configmap-data.yaml") . | sha256sum | quote }}
 {{- end }}
 {{- end }}
 

@@ -1,6 +1,6 @@
 {{/* What all pods of our images have in common. */}}
 {{- define "order-food.anyPodSpec" -}}
-serviceAccountName: {{ include "order-food.serviceAccountName" . }}
+serviceAccountName: {{ include "order-food.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 # A Service named like a setting would set it.
 enableServiceLinks: false
@@ -69,7 +69,7 @@ securityContext:
   {{- toYaml $values.containerSecurityContext | nindent 2 }}
 envFrom:
   - configMapRef:
-      name: {{ include "order-food.fullname" $root }}
+      name: {{ include "order-food.fullname" $root | quote }}
 env:
   - name: DATABASE_URL_FILE
     value: /secrets/database/url

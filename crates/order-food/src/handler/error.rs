@@ -49,7 +49,7 @@ pub struct ErrorBody<'e> {
     /// `error`
     #[serde(rename = "type")]
     kind: &'static str,
-    /// For people. May change at any time.
+    /// For people: says what is wrong, and may be worded otherwise at any time.
     message: &'e str,
     reason: Reason,
     /// Which parts of the request are wrong, as far as that can be said.

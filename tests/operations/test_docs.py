@@ -89,6 +89,14 @@ def test_helm_is_given_values_that_exist() -> None:
         assert "order-food" in call
 
 
+def test_an_upgrade_takes_new_defaults_and_keeps_what_was_set() -> None:
+    """--reuse-values would keep the old chart's defaults, no option would forget what was set."""
+    pages = [*DOCS, *sorted((REPOSITORY / "docs/runbooks").glob("*.md"))]
+    upgrades = [line for page in pages for line in re.findall(r"^ *(helm upgrade .*)$", page.read_text(), re.M) if "--install" not in line]
+    assert len(upgrades) > 4
+    assert [line for line in upgrades if "--reset-then-reuse-values" not in shlex.split(line)] == []
+
+
 def test_kubectl_names_what_the_chart_makes() -> None:
     used = arguments("kubectl")
     assert len(used) > 12

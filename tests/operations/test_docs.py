@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shop import PROGRAMS, REPOSITORY, Api
+from shop import PROGRAMS, REPOSITORY, Api, program
 
 DOCS = [REPOSITORY / "docs" / name for name in ("operations.md", "troubleshooting.md")]
 BLOCKS = [(file.name, block) for file in DOCS for block in re.findall(r"^ *```sh\n(.*?)^ *```", file.read_text(), re.M | re.S)]
@@ -113,6 +113,20 @@ def test_kubectl_names_what_the_chart_makes() -> None:
             program = call[call.index("/order-food") + 1 :]
             help_ = subprocess.run([PROGRAMS / "order-food", *[word for word in program if not word.isdigit()][:2], "--help"], capture_output=True, text=True)
             assert help_.returncode == 0 and all(option in help_.stdout for option in program if option.startswith("--")), call
+
+
+def test_the_secret_is_changed_with_all_its_keys() -> None:
+    """A pepper alone would leave the pods without the database's URL."""
+    secrets = [call for call in arguments("kubectl") if call[:3] == ["create", "secret", "generic"]]
+    keys = [{word.split("=")[1] for word in call if word.startswith("--from-literal=")} for call in secrets]
+    assert keys == [{"DATABASE_URL", "API_KEY_PEPPER"}] * 2, "made on day 1, changed on day 2"
+    assert [text.partition("|")[2].strip() for _, text in COMMANDS if "--dry-run=client" in text] == ["kubectl apply -f -"]
+
+
+def test_the_state_of_a_key_is_what_the_list_shows(postgres: str) -> None:
+    listed = program("order-food", "keys", "list", DATABASE_URL=postgres, API_KEY_PEPPER="another")
+    [state] = re.findall(r"`keys list`, in a new pod, shows them as\s+`([\w ]+)`", DOCS[0].read_text())
+    assert state in listed
 
 
 def test_compose_is_given_services_that_exist() -> None:

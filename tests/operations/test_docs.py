@@ -106,13 +106,33 @@ def test_kubectl_names_what_the_chart_makes() -> None:
         assert set(named) <= objects, call
         for option, value in zip(call, call[1:]):
             if option == "--selector":
-                assert value in ("app.kubernetes.io/name=order-food", "app.kubernetes.io/name=database-load")
+                # The pod of helm test, which stays, has the API's name too.
+                api = "app.kubernetes.io/name=order-food,app.kubernetes.io/component=api"
+                assert value == api if call[0] == "wait" else value in (api.split(",")[0], "app.kubernetes.io/name=database-load")
             if option == "--container":
                 assert value in ("order-food", "database-migration", "database-load")
         if "/order-food" in call:
             program = call[call.index("/order-food") + 1 :]
             help_ = subprocess.run([PROGRAMS / "order-food", *[word for word in program if not word.isdigit()][:2], "--help"], capture_output=True, text=True)
             assert help_.returncode == 0 and all(option in help_.stdout for option in program if option.startswith("--")), call
+
+
+def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:
+    """Nothing that could connect or load starts before the restore is through."""
+    [block] = [block for _, block in BLOCKS if "restore.sh --overwrite" in block]
+    steps = [
+        r"kubectl get deployment/", r"kubectl patch cronjob .*:true", r"kubectl scale .* 0$", r"kubectl wait --for=delete pod", "export DATABASE_URL=", r"scripts/backup\.sh",
+        r"scripts/restore\.sh --overwrite", "database-migration$", r"kubectl scale .* [1-9]$", "kubectl rollout status", r"kubectl patch cronjob .*:false",
+    ]
+    lines = block.split("\n")[:-1]
+    assert len(lines) == len(steps)
+    assert [line for line, step in zip(lines, steps) if not re.match(step, line)] == []
+
+
+def test_the_url_of_the_charts_own_database_is_right() -> None:
+    own = yaml.safe_load((REPOSITORY / "helm/order-food/values.yaml").read_text())["postgresql"]["auth"]
+    [port] = {words[-1].split(":")[0] for words in arguments("kubectl") if "service/order-food-postgresql" in words}
+    assert f"`postgres://{own['username']}:{own['password']}@localhost:{port}/{own['database']}?sslmode=disable`" in DOCS[0].read_text()
 
 
 def test_the_secret_is_changed_with_all_its_keys() -> None:

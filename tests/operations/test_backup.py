@@ -161,6 +161,23 @@ def test_the_owner_of_a_database_may_restore(postgres: str, tmp_path: Path) -> N
     at_postgres(server.geturl(), f"drop role {role}")
 
 
+def test_newer_client_tools_restore_into_an_older_server(postgres: str, empty_postgres_2: str, tmp_path: Path) -> None:
+    """pg_restore 17 begins with a setting that servers before 17 do not know. Data that looks like it stays."""
+    setting = "SET transaction_timeout = 0;"
+    at_postgres(postgres, f"create table note (line text); insert into note values ('{setting}')")
+    works("backup.sh", postgres, tmp_path / "backup")
+    newer = tmp_path / "pg_restore"
+    newer.write_text(f'#!/bin/sh\nset -e\n{os.environ["TEST_POSTGRES_BIN"]}/pg_restore "$@" | sed "/^SET idle_in_/a {setting}" | tee "$0.wrote"\n')
+    newer.chmod(0o755)
+    done = script("restore.sh", empty_postgres_2, tmp_path / "backup", PATH=f"{tmp_path}:{PATH}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pg_restore.wrote").read_text().count(f"\n{setting}\n") == 2, "the head's, and the note"
+    assert at_postgres(empty_postgres_2, "select line from note") == setting
+    # A server that knows it has it off.
+    known = "transaction_timeout = 0" in at_postgres(empty_postgres_2, "select name || ' = ' || setting from pg_settings")
+    assert known == (int(at_postgres(empty_postgres_2, "show server_version_num")) >= 170000)
+
+
 def test_a_damaged_backup_changes_nothing(engine: Engine) -> None:
     backup, cut = engine.folder / "backup", engine.folder / "cut"
     with serving(engine.folder, engine.url) as api:

@@ -255,6 +255,21 @@ def test_variables_are_those_that_queries_use(name: str) -> None:
     assert used <= {variable["name"] for variable in board["templating"]["list"]}
 
 
+@each_dashboard
+def test_shops_are_not_added_up(name: str) -> None:
+    """One namespace is shown, which a shop is in; every query of its own series asks for it."""
+    offered = {variable["name"]: variable for variable in DASHBOARDS[name]["templating"]["list"]}
+    assert offered["namespace"]["type"] == "query" and "multi" not in offered["namespace"]
+    assert re.match(r'label_values\((orders_placed_total|kube_deployment_spec_replicas\{deployment=~".*order-food.*"\}), namespace\)', offered["namespace"]["query"]["query"])
+    for other in set(offered) & {"job", "instance", "deployment"}:
+        assert 'namespace=~"$namespace"' in offered[other]["query"]["query"]
+    for panel in [panel for board, panel in PANELS if board == name]:
+        for target in panel["targets"]:
+            # A node is nobody's.
+            series = [labels for metric, labels in re.findall(r"(\w+)\{([^}]*)\}", target["expr"]) if not metric.startswith("kube_node_")]
+            assert all('namespace=~"$namespace"' in labels for labels in series), target["expr"]
+
+
 def test_grafana_finds_sources_and_dashboards() -> None:
     sources = yaml.safe_load((GRAFANA / "provisioning/datasources/datasources.yaml").read_text())["datasources"]
     assert {(source["name"], source["type"], source["uid"]) for source in sources} == {("Prometheus", "prometheus", "prometheus"), ("Jaeger", "jaeger", "jaeger")}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shop import PROGRAMS, REPOSITORY, Api
+from shop import PROGRAMS, REPOSITORY, Api, program
 
 DOCS = [REPOSITORY / "docs" / name for name in ("operations.md", "troubleshooting.md")]
 BLOCKS = [(file.name, block) for file in DOCS for block in re.findall(r"^ *```sh\n(.*?)^ *```", file.read_text(), re.M | re.S)]
@@ -89,6 +89,14 @@ def test_helm_is_given_values_that_exist() -> None:
         assert "order-food" in call
 
 
+def test_an_upgrade_takes_new_defaults_and_keeps_what_was_set() -> None:
+    """--reuse-values would keep the old chart's defaults, no option would forget what was set."""
+    pages = [*DOCS, *sorted((REPOSITORY / "docs/runbooks").glob("*.md"))]
+    upgrades = [line for page in pages for line in re.findall(r"^ *(helm upgrade .*)$", page.read_text(), re.M) if "--install" not in line]
+    assert len(upgrades) > 4
+    assert [line for line in upgrades if "--reset-then-reuse-values" not in shlex.split(line)] == []
+
+
 def test_kubectl_names_what_the_chart_makes() -> None:
     used = arguments("kubectl")
     assert len(used) > 12
@@ -98,13 +106,47 @@ def test_kubectl_names_what_the_chart_makes() -> None:
         assert set(named) <= objects, call
         for option, value in zip(call, call[1:]):
             if option == "--selector":
-                assert value in ("app.kubernetes.io/name=order-food", "app.kubernetes.io/name=database-load")
+                # The pod of helm test, which stays, has the API's name too.
+                api = "app.kubernetes.io/name=order-food,app.kubernetes.io/component=api"
+                assert value == api if call[0] == "wait" else value in (api.split(",")[0], "app.kubernetes.io/name=database-load")
             if option == "--container":
                 assert value in ("order-food", "database-migration", "database-load")
         if "/order-food" in call:
             program = call[call.index("/order-food") + 1 :]
             help_ = subprocess.run([PROGRAMS / "order-food", *[word for word in program if not word.isdigit()][:2], "--help"], capture_output=True, text=True)
             assert help_.returncode == 0 and all(option in help_.stdout for option in program if option.startswith("--")), call
+
+
+def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:
+    """Nothing that could connect or load starts before the restore is through."""
+    [block] = [block for _, block in BLOCKS if "restore.sh --overwrite" in block]
+    steps = [
+        r"kubectl get deployment/", r"kubectl patch cronjob .*:true", r"kubectl scale .* 0$", r"kubectl wait --for=delete pod", "export DATABASE_URL=", r"scripts/backup\.sh",
+        r"scripts/restore\.sh --overwrite", "database-migration$", r"kubectl scale .* [1-9]$", "kubectl rollout status", r"kubectl patch cronjob .*:false",
+    ]
+    lines = block.split("\n")[:-1]
+    assert len(lines) == len(steps)
+    assert [line for line, step in zip(lines, steps) if not re.match(step, line)] == []
+
+
+def test_the_url_of_the_charts_own_database_is_right() -> None:
+    own = yaml.safe_load((REPOSITORY / "helm/order-food/values.yaml").read_text())["postgresql"]["auth"]
+    [port] = {words[-1].split(":")[0] for words in arguments("kubectl") if "service/order-food-postgresql" in words}
+    assert f"`postgres://{own['username']}:{own['password']}@localhost:{port}/{own['database']}?sslmode=disable`" in DOCS[0].read_text()
+
+
+def test_the_secret_is_changed_with_all_its_keys() -> None:
+    """A pepper alone would leave the pods without the database's URL."""
+    secrets = [call for call in arguments("kubectl") if call[:3] == ["create", "secret", "generic"]]
+    keys = [{word.split("=")[1] for word in call if word.startswith("--from-literal=")} for call in secrets]
+    assert keys == [{"DATABASE_URL", "API_KEY_PEPPER"}] * 2, "made on day 1, changed on day 2"
+    assert [text.partition("|")[2].strip() for _, text in COMMANDS if "--dry-run=client" in text] == ["kubectl apply -f -"]
+
+
+def test_the_state_of_a_key_is_what_the_list_shows(postgres: str) -> None:
+    listed = program("order-food", "keys", "list", DATABASE_URL=postgres, API_KEY_PEPPER="another")
+    [state] = re.findall(r"`keys list`, in a new pod, shows them as\s+`([\w ]+)`", DOCS[0].read_text())
+    assert state in listed
 
 
 def test_compose_is_given_services_that_exist() -> None:

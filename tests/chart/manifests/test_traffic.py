@@ -72,13 +72,44 @@ def test_grafana_dashboards():
     assert found.keys() == {f"order-food-dashboard-{name}" for name in files} and len(files) == 6
     for name, text in files.items():
         made = found[f"order-food-dashboard-{name}"]
-        assert made["data"] == {f"order-food-{name}.json": text.rstrip("\n")}
+        # The latency's objective is written as the values have it.
+        assert made["data"] == {f"order-food-{name}.json": text.rstrip("\n").replace('"99.0"', '"99"')}
         assert made["metadata"]["labels"].items() >= labels.items()
         assert made["metadata"]["annotations"] == {"grafana_folder": "Shop"}
         assert json.loads(text)["uid"] == f"order-food-{name}"
     assert not [o for o in render().all("ConfigMap") if "-dashboard-" in o["metadata"]["name"]]
     standard = render(metrics__grafanaDashboards__enabled=True).one("ConfigMap", "order-food-dashboard-api")
     assert standard["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def variables(dashboard, **values):
+    """What a dashboard of the chart offers to choose, and where it begins."""
+    [text] = render(metrics__grafanaDashboards__enabled=True, **values).one("ConfigMap", f"order-food-dashboard-{dashboard}")["data"].values()
+    return {each["name"]: each for each in json.loads(text)["templating"]["list"]}
+
+
+@pytest.mark.parametrize(("availability", "latency"), [(0.999, 0.99), (0.99, 0.999), (0.9995, 0.95)])
+def test_dashboards_have_the_objectives_of_the_alerts(availability, latency):
+    found = variables("slo", metrics__prometheusRule__availabilityObjective=availability, metrics__prometheusRule__latencyObjective=latency)
+    for name, share in (("availability", availability), ("latency", latency)):
+        percent = f"{share * 100:.6g}"
+        assert (found[name]["query"], found[name]["current"]) == (percent, {"text": percent, "value": percent})
+
+
+def test_dashboards_link_to_the_jaeger_of_the_values():
+    for name in ("api", "slo", "kubernetes"):
+        found = variables(name, metrics__grafanaDashboards__jaegerUrl="https://jaeger.example/ui")["jaeger"]
+        assert (found["query"], found["current"]["value"]) == ("https://jaeger.example/ui", "https://jaeger.example/ui")
+
+
+def test_the_dashboard_of_pods_begins_with_the_release():
+    manifests = render(metrics__grafanaDashboards__enabled=True, fullnameOverride="diner")
+    [text] = manifests.one("ConfigMap", "diner-dashboard-kubernetes")["data"].values()
+    queries = {each["name"]: each["query"]["query"] for each in json.loads(text)["templating"]["list"] if each["type"] == "query"}
+    assert queries == {
+        "namespace": 'label_values(kube_deployment_spec_replicas{deployment=~".*diner.*"}, namespace)',
+        "deployment": 'label_values(kube_deployment_spec_replicas{namespace=~"$namespace",deployment=~".*diner.*"}, deployment)',
+    }
 
 
 def policies(**values):

@@ -1,15 +1,16 @@
 """The cluster: pods, their resources, and what stands in the way of them."""
 
-from panels import choice, dashboard, graph, row, stat, traces
+from panels import NAMESPACE, choice, dashboard, graph, row, stat, traces
 
-NAMESPACE = 'namespace=~"$namespace"'
 DEPLOYMENT = f'{NAMESPACE},deployment=~"$deployment"'
 PODS = f'{NAMESPACE},pod=~"($deployment)-.*"'
 # Of a pod, cAdvisor also counts its sandbox, and the sum.
 CONTAINERS = f'{PODS},container!="",container!="POD"'
+# Of a whole cluster the first namespace would be anybody's. The chart puts in the release's name.
+RELEASE = 'deployment=~".*order-food.*"'
 VARIABLES = (
-    choice("namespace", "label_values(kube_deployment_spec_replicas, namespace)", "Namespace", several=False),
-    choice("deployment", 'label_values(kube_deployment_spec_replicas{namespace=~"$namespace"}, deployment)', "Deployment", several=False),
+    choice("namespace", f"label_values(kube_deployment_spec_replicas{{{RELEASE}}}, namespace)", "Namespace", several=False),
+    choice("deployment", f"label_values(kube_deployment_spec_replicas{{{NAMESPACE},{RELEASE}}}, deployment)", "Deployment", several=False),
 )
 
 

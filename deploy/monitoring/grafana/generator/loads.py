@@ -1,12 +1,13 @@
 """Migrations and loads: what they left in the APIs, and how their jobs fare."""
 
-from panels import aggregate, dashboard, graph, quantile, rate, row, selector, stat, traces
+from panels import NAMESPACE, aggregate, dashboard, graph, quantile, rate, row, selector, stat, traces
 
 STATEMENT = "db_client_operation_duration_seconds"
 MIGRATIONS = (traces("database-migration", "migration.execute"),)
 LOADS = (traces("database-load", "dataload.execute"),)
-JOB = 'job_name=~"database-load.*"'
-INIT = 'container=~"database-(migration|load)"'
+JOB = f'{NAMESPACE},job_name=~"database-load.*"'
+INIT = f'{NAMESPACE},container=~"database-(migration|load)"'
+CRON_JOB = f'{NAMESPACE},cronjob="database-load"'
 
 
 def build() -> dict:
@@ -30,11 +31,11 @@ def build() -> dict:
             graph("Reading takes", "p99.", {"{{db_collection_name}}": quantile(0.99, STATEMENT, 'db_operation_name="SELECT",db_collection_name=~"products|promotions|api_keys|coupon_codes"', "db_collection_name")}, unit="s"),
             graph("Ready", "0: a migration or the first load is missing, or the process is draining.", {"{{instance}}": f"ready{selector()}"}, max=1, links=MIGRATIONS),
             row("Jobs on Kubernetes"),
-            graph("Since the last good load", "By the CronJob. Two missed runs are 13 hours at the usual schedule.", {"{{namespace}}": 'time() - kube_cronjob_status_last_successful_time{cronjob="database-load"}'}, unit="s", links=LOADS),
+            graph("Since the last good load", "By the CronJob. Two missed runs are 13 hours at the usual schedule.", {"{{namespace}}": f"time() - kube_cronjob_status_last_successful_time{{{CRON_JOB}}}"}, unit="s", links=LOADS),
             graph("Loads", "Jobs by outcome. A failed one never stops the API.", {"succeeded": f"sum(kube_job_status_succeeded{{{JOB}}})", "failed": f"sum(kube_job_failed{{{JOB},condition=\"true\"}})", "running": f"sum(kube_job_status_active{{{JOB}}})"}, links=LOADS),
             graph("Loads take", "From start to end, by job.", {"{{job_name}}": f"kube_job_status_completion_time{{{JOB}}} - kube_job_status_start_time{{{JOB}}}"}, unit="s", links=LOADS),
             graph("Before the start", "Restarts of the pods' init containers: a migration or a load that failed.", {"{{pod}} {{container}}": f"increase(kube_pod_init_container_status_restarts_total{{{INIT}}}[$__rate_interval])"}, links=MIGRATIONS),
             graph("Waiting before the start", "Init containers that cannot begin, by reason.", {"{{pod}} {{container}} {{reason}}": f"kube_pod_init_container_status_waiting_reason{{{INIT}}} > 0"}, links=MIGRATIONS),
-            graph("Next load", "In seconds.", {"{{namespace}}": 'kube_cronjob_next_schedule_time{cronjob="database-load"} - time()', "{{namespace}} suspended": 'kube_cronjob_spec_suspend{cronjob="database-load"}'}, unit="s"),
+            graph("Next load", "In seconds.", {"{{namespace}}": f"kube_cronjob_next_schedule_time{{{CRON_JOB}}} - time()", "{{namespace}} suspended": f"kube_cronjob_spec_suspend{{{CRON_JOB}}}"}, unit="s"),
         ],
     )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from urllib.parse import quote
 
 COLUMNS = 24
+# Staging and production may share a Prometheus: nothing is added up over namespaces.
+NAMESPACE = 'namespace=~"$namespace"'
 # Label matchers of every query about the API.
-API = 'job=~"$job",instance=~"$instance"'
+API = f'{NAMESPACE},job=~"$job",instance=~"$instance"'
+# Where browsers reach it on a laptop; the chart puts in its own.
+JAEGER = "http://localhost:16686"
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -134,8 +138,9 @@ def text(name: str, value: str, label: str) -> dict:
 
 
 OF_THE_API = (
-    choice("job", "label_values(orders_placed_total, job)", "Job"),
-    choice("instance", 'label_values(orders_placed_total{job=~"$job"}, instance)', "Instance"),
+    choice("namespace", "label_values(orders_placed_total, namespace)", "Namespace", several=False),
+    choice("job", f"label_values(orders_placed_total{{{NAMESPACE}}}, job)", "Job"),
+    choice("instance", f'label_values(orders_placed_total{{{NAMESPACE},job=~"$job"}}, instance)', "Instance"),
 )
 
 
@@ -162,7 +167,7 @@ def dashboard(uid: str, title: str, description: str, panels: list[dict], variab
         "time": {"from": f"now-{span}", "to": "now"},
         "timezone": "utc",
         "links": [{"type": "dashboards", "title": "order-food", "tags": ["order-food"], "asDropdown": True, "includeVars": True, "keepTime": True}],
-        "templating": {"list": [source, *variables, text("jaeger", "http://localhost:16686", "Jaeger")]},
+        "templating": {"list": [source, *variables, text("jaeger", JAEGER, "Jaeger")]},
         "annotations": {"list": []},
         "panels": panels,
     }

@@ -170,7 +170,7 @@ FAULTS: list[tuple[Callable, set[str]]] = [
     (panics, {"PanicsCaught", "ErrorLogRate"}),
     (wrong_codes, {"CouponRejectionSpike"}),
     (locked_orders, {"OrderQueueSaturated", "DatabasePoolSaturated", "OrderLatencyBudgetBurnFast", "OrderLatencyBudgetBurnSlow"}),
-    (no_database, {"HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
+    (no_database, {"DatabaseDown", "HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
     (large_menu, {"HighMemory"}),
     (flood, {"HighCpu"}),
     (dead, {"ApiDown"}),

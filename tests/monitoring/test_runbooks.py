@@ -25,6 +25,13 @@ def test_the_first_page_lists_them_all() -> None:
     assert sorted(set(listed)) == sorted({(alert["alert"], alert["alert"], alert["labels"]["severity"]) for alert in alerts()})
 
 
+def test_other_pages_count_and_name_them_all() -> None:
+    names = {alert["alert"] for alert in alerts()}
+    assert int(re.search(r"with (\d+) alerts", (REPOSITORY / "README.md").read_text())[1]) == len(names)
+    text = (REPOSITORY / "docs/requirements.md").read_text()
+    assert [name for name in sorted(names) if f"`{name}`" not in text and "Burn" not in name] == []
+
+
 @each_page
 def test_a_runbook_is_complete(page: object) -> None:
     text = page.read_text()

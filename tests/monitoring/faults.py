@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from rules import REPOSITORY
-from stack import PROGRAMS, Api, Stack
+from stack import PROGRAMS, Api, Stack, wait_until
 
 # Clients at once.
 CLIENTS = 16
@@ -159,6 +159,20 @@ def flood(stack: Stack, shop: Shop) -> Iterator[None]:
 
 
 @contextmanager
+def one_dead(stack: Stack, shop: Shop) -> Iterator[None]:
+    """One of two processes of the API dies; the other one serves."""
+    other = Api(shop.folder, "other", shop.database)
+    try:
+        stack.scrape(shop.api, other)
+        wait_until(lambda: len(stack.query('up{job="order-food"} == 1')) == 2, 20, "Prometheus scrapes both")
+        other.running.kill()
+        yield
+    finally:
+        other.stop()
+        stack.scrape(shop.api)
+
+
+@contextmanager
 def dead(stack: Stack, shop: Shop) -> Iterator[None]:
     """No process of the API is left."""
     shop.api.running.kill()
@@ -173,5 +187,6 @@ FAULTS: list[tuple[Callable, set[str]]] = [
     (no_database, {"DatabaseDown", "HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
     (large_menu, {"HighMemory"}),
     (flood, {"HighCpu"}),
+    (one_dead, {"ReplicaDown"}),
     (dead, {"ApiDown"}),
 ]

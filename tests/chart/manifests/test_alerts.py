@@ -60,6 +60,7 @@ def test_rules_ask_for_this_release():
     assert set(re.findall(r'namespace="([^"]+)"', text)) == {"shop"}
     assert set(re.findall(r'horizontalpodautoscaler="([^"]+)"', text)) == {manifests.one("HorizontalPodAutoscaler")["metadata"]["name"]}
     assert set(re.findall(r'poddisruptionbudget="([^"]+)"', text)) == {manifests.one("PodDisruptionBudget")["metadata"]["name"]}
+    assert set(re.findall(r'deployment="([^"]+)"', text)) == {manifests.one("Deployment")["metadata"]["name"]}
     assert set(re.findall(r'cronjob="([^"]+)"', text)) == {manifests.one("CronJob")["metadata"]["name"]}
 
 

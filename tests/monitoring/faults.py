@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import socket
 import subprocess
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from rules import REPOSITORY
 from stack import PROGRAMS, Api, Stack, wait_until
 
 # Clients at once.
@@ -125,17 +123,13 @@ def no_database(stack: Stack, shop: Shop) -> Iterator[None]:
 
 
 @contextmanager
-def large_menu(stack: Stack, shop: Shop) -> Iterator[None]:
-    """A load of far too much data: what is in memory grows, and nobody asks for more."""
-    data = shop.folder / "large"
-    data.mkdir(exist_ok=True)
-    with (REPOSITORY / "seed/products.csv").open() as seed, (data / "products.csv").open("w") as file:
-        rows = list(csv.DictReader(seed))
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-        writer.writerows(rows[0] | {"id": number, "name": f"Dish {number}"} for number in range(1_000, 150_000))
-    shop.run("database-load", "--only", "products", DATA_DIR=data)
+def endless_names(stack: Stack, shop: Shop) -> Iterator[None]:
+    """Somebody wrote past the loader: what is in memory grows, with neither more requests nor more data to count."""
+    shop.sql("""
+        insert into products (id, name, category, price_cents, source, created_at, updated_at)
+        select id, 'Dish ' || id || repeat('.', 400000), 'Dish', 100, 'api', 0, 0 from generate_series(1001, 1500) id;
+        update change_counters set menu = menu + 1
+    """)
     yield
 
 
@@ -185,7 +179,7 @@ FAULTS: list[tuple[Callable, set[str]]] = [
     (wrong_codes, {"CouponRejectionSpike"}),
     (locked_orders, {"OrderQueueSaturated", "DatabasePoolSaturated", "OrderLatencyBudgetBurnFast", "OrderLatencyBudgetBurnSlow"}),
     (no_database, {"DatabaseDown", "HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
-    (large_menu, {"HighMemory"}),
+    (endless_names, {"HighMemory"}),
     (flood, {"HighCpu"}),
     (one_dead, {"ReplicaDown"}),
     (dead, {"ApiDown"}),

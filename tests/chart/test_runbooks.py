@@ -17,7 +17,7 @@ from runbooks import RUNBOOKS, commands  # noqa: E402
 
 COMMANDS = sorted({command for page in RUNBOOKS.glob("*.md") for command in commands(page.read_text()) if re.search(r"\b(kubectl|helm)\b", command)})
 # What a reader sets, or reads off.
-VARIABLES = {"NAMESPACE": "shop", "RELEASE": "order-food", "POD": "pod", "NODE": "node", "JOB": "job", "CLAIM": "claim", "SECRET": "secret", "CERTIFICATE": "certificate"}
+VARIABLES = {"NAMESPACE": "shop", "NAME": "lunch-order-food", "RELEASE": "lunch", "POD": "pod", "NODE": "node", "JOB": "job", "CLAIM": "claim", "SECRET": "secret", "CERTIFICATE": "certificate"}
 # What a program says that understood, and found no cluster.
 ALONE = re.compile(r"connection refused|was refused|cluster unreachable|no such host", re.IGNORECASE)
 
@@ -68,14 +68,15 @@ def test_values_that_are_set_exist():
 
 
 def test_objects_that_are_named_are_made():
-    manifests = render(autoscaling__enabled=True)
+    manifests = render(autoscaling__enabled=True, name=VARIABLES["RELEASE"])
     there = {f"{o['kind'].lower()}/{o['metadata']['name']}" for o in manifests} | {f"pod/{o['metadata']['name']}-0" for o in manifests.all("StatefulSet")}
     named = {re.sub(r"^exec (\S+)", r"pod/\1", re.sub(r"(cronjob|horizontalpodautoscaler|poddisruptionbudget) ", r"\1/", found)) for command in COMMANDS for found in re.findall(
-        r"(?:deployment|service|cronjob)/(?:order-food|database-load)|exec [\w-]+|(?:cronjob|horizontalpodautoscaler|poddisruptionbudget) [\w-]+", command)}
+        r"(?:deployment|service|cronjob)/[\w$-]+|exec [\w$-]+|(?:cronjob|horizontalpodautoscaler|poddisruptionbudget) [\w$-]+", command) if "operated" not in found}
+    named = {found.replace("$NAME", VARIABLES["NAME"]) for found in named}
     assert len(named) > 5
     assert named <= there
     # What is looked for in all namespaces is the platform's.
-    labels = [pair for command in COMMANDS if "--all-namespaces" not in command for found in re.findall(r"--selector (\S+)", command) for pair in found.replace("$RELEASE", "order-food").split(",")]
+    labels = [pair for command in COMMANDS if "--all-namespaces" not in command for found in re.findall(r"--selector (\S+)", command) for pair in found.replace("$RELEASE", VARIABLES["RELEASE"]).split(",")]
     known = {f"{key}={value}" for o in manifests for key, value in o["metadata"].get("labels", {}).items()}
     assert set(labels) <= known
     containers = {c["name"] for _, pod in manifests.pods() for c in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]}

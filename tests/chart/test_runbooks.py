@@ -77,7 +77,19 @@ def test_objects_that_are_named_are_made():
     assert named <= there
     # What is looked for in all namespaces is the platform's.
     labels = [pair for command in COMMANDS if "--all-namespaces" not in command for found in re.findall(r"--selector (\S+)", command) for pair in found.replace("$RELEASE", VARIABLES["RELEASE"]).split(",")]
+    # The cluster gives it to what it makes of a Service.
+    labels = [pair for pair in labels if pair != "kubernetes.io/service-name=$NAME"]
     known = {f"{key}={value}" for o in manifests for key, value in o["metadata"].get("labels", {}).items()}
     assert set(labels) <= known
     containers = {c["name"] for _, pod in manifests.pods() for c in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]}
     assert {name for command in COMMANDS for name in re.findall(r"--(?:container|target) (\S+)", command)} <= containers
+
+
+def test_one_pod_without_a_last_run_does_not_hide_the_others():
+    several = [command for command in COMMANDS if "--previous" in command and "--selector" in command]
+    assert several and all("--ignore-errors" in command for command in several)
+
+
+def test_whether_customers_reach_it_is_asked_where_they_are():
+    first = commands((RUNBOOKS / "ApiDown.md").read_text())
+    assert [command.rpartition(" ")[2].partition("/")[0] for command in first[:2]] == ["$SHOP", "$SHOP"]

@@ -17,7 +17,7 @@ from runbooks import RUNBOOKS, commands  # noqa: E402
 
 COMMANDS = sorted({command for page in RUNBOOKS.glob("*.md") for command in commands(page.read_text()) if re.search(r"\b(kubectl|helm)\b", command)})
 # What a reader sets, or reads off.
-VARIABLES = {"NAMESPACE": "shop", "NAME": "lunch-order-food", "RELEASE": "lunch", "POD": "pod", "NODE": "node", "JOB": "job", "CLAIM": "claim", "SECRET": "secret", "CERTIFICATE": "certificate"}
+VARIABLES = {"NAMESPACE": "shop", "NAME": "lunch-order-food", "RELEASE": "lunch", "POD": "pod", "DEBUGGER": "debugger", "NODE": "node", "JOB": "job", "CLAIM": "claim", "SECRET": "secret", "CERTIFICATE": "certificate"}
 # What a program says that understood, and found no cluster.
 ALONE = re.compile(r"connection refused|was refused|cluster unreachable|no such host", re.IGNORECASE)
 
@@ -93,3 +93,16 @@ def test_one_pod_without_a_last_run_does_not_hide_the_others():
 def test_whether_customers_reach_it_is_asked_where_they_are():
     first = commands((RUNBOOKS / "ApiDown.md").read_text())
     assert [command.rpartition(" ")[2].partition("/")[0] for command in first[:2]] == ["$SHOP", "$SHOP"]
+
+
+def test_a_pod_without_the_label_is_nobodys():
+    [label] = [found for command in COMMANDS for found in re.findall(r"label pod \$POD (\S+)-$", command)]
+    manifests = render()
+    assert label in manifests.one("Service", "order-food")["spec"]["selector"]
+    assert label in manifests.deployment["selector"]["matchLabels"]
+
+
+def test_processes_are_told_apart_by_what_they_have():
+    """The pod's name is in its environment only with tracing on; the host's name always."""
+    page = (RUNBOOKS / "HighMemory.md").read_text()
+    assert "POD_NAME" not in page and "HOSTNAME=$POD" in page

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -92,4 +93,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # So that all that was started ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -4,13 +4,13 @@ use std::any::Any;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Extensions;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// The connections of a server. Cloning gives another handle.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Connection {
     stream: TcpStream,
     /// Milliseconds since the start of the server: since then no request is under way.
     idle_since: AtomicU64,
+    /// An answer said that it is the last one (RFC 9112, section 9.6).
+    is_closing: AtomicBool,
 }
 
 /// A request is under way on a connection, until dropped.
@@ -69,6 +71,7 @@ impl Connections {
             connections: self.clone(),
             stream: handle.into(),
             idle_since: AtomicU64::new(self.now()),
+            is_closing: AtomicBool::new(false),
         });
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
         data.insert(connection);
@@ -92,8 +95,7 @@ impl Connections {
         let before = self.now().saturating_sub(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
         for connection in open.iter().filter_map(Weak::upgrade) {
             if connection.idle_since.load(Ordering::Relaxed) < before {
-                // One that is closed already needs no more.
-                let _ = connection.stream.shutdown(Shutdown::Both);
+                connection.end();
             }
         }
     }
@@ -115,6 +117,29 @@ impl Connection {
     pub fn begin_request(self: &Arc<Self>) -> Busy {
         self.idle_since.store(u64::MAX, Ordering::Relaxed);
         Busy(self.clone())
+    }
+
+    /// Notes that the answer to this request is the last one.
+    pub fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the last answer was given: what comes after it must not be done.
+    pub fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// Ends it once the last answer has had time to arrive.
+    pub async fn end_soon(&self) {
+        const LAST_ANSWER: Duration = Duration::from_secs(5);
+        sleep(LAST_ANSWER).await; // ok: nobody can see when it has arrived
+        self.end();
+    }
+
+    /// Ends it for both sides.
+    fn end(&self) {
+        // One that is closed already needs no more.
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Seen(Rc<SeenOfRequest>);
 struct SeenOfRequest {
     route: Cell<Option<&'static str>>,
     client: Cell<Option<ClientId>>,
+    is_body_read: Cell<bool>,
 }
 
 impl Seen {
@@ -35,6 +36,16 @@ impl Seen {
     /// Whose request it is.
     pub fn client(&self) -> Option<ClientId> {
         self.0.client.get()
+    }
+
+    /// Whether the body was read to its end.
+    pub fn is_body_read(&self) -> bool {
+        self.0.is_body_read.get()
+    }
+
+    /// Notes that the body was read to its end.
+    pub fn note_body_read(&self) {
+        self.0.is_body_read.set(true);
     }
 
     /// Notes whose request it is.

@@ -16,13 +16,12 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
 
 /// How much a media type is wanted, in thousandths: what its most specific range says.
 fn quality(headers: &HeaderMap, media_type: &str) -> u16 {
-    if !headers.contains_key(header::ACCEPT) {
-        return MOST;
-    }
     let mut best = (0, 0);
-    for (range, quality) in preferences(headers, &header::ACCEPT) {
+    let mut is_empty = true;
+    for (range, quality) in preferences(headers, &header::ACCEPT).filter(|(range, _)| !range.is_empty()) {
+        is_empty = false;
         let specificity = match range {
-            "*/*" => 1,
+            "*/*" | "*" => 1,
             name if name.eq_ignore_ascii_case(media_type) => 3,
             name if is_kind_of(name, media_type) => 2,
             _ => continue,
@@ -31,7 +30,8 @@ fn quality(headers: &HeaderMap, media_type: &str) -> u16 {
             best = (specificity, quality);
         }
     }
-    best.1
+    // Who says nothing takes everything.
+    if is_empty { MOST } else { best.1 }
 }
 
 /// The most that something can be wanted, in thousandths.
@@ -51,13 +51,13 @@ pub fn preferences<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterat
     )
 }
 
-/// `0.5` is 500. What is not a quality is none.
+/// `0.5` is 500. Read generously, as are `.5`, which old clients of Java send, and more than three digits: what cannot be
+/// read says nothing, so the value before it is wanted.
 fn thousandths(quality: &str) -> u16 {
-    match quality.split_once('.').unwrap_or((quality, "")) {
-        ("1", zeros) if zeros.len() <= 3 && zeros.bytes().all(|digit| digit == b'0') => MOST,
-        ("0", digits) if digits.len() <= 3 => format!("{digits:0<3}").parse().unwrap_or(0),
-        _ => 0,
-    }
+    let quality = quality.trim().trim_matches('"').parse::<f32>().unwrap_or(1.0).clamp(0.0, 1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+    let thousandths = (quality * f32::from(MOST)).ceil() as u16; // ok: NaN becomes 0
+    thousandths
 }
 
 /// `application/*` for `application/json`.
@@ -79,10 +79,15 @@ mod tests {
             ("application/json;q=0, */*", 0, 1000),
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 800, 1000),
             ("TEXT/HTML; charset=utf-8 ; q=0.3", 0, 300),
-            ("application/json;q=1.0000", 0, 0),
+            ("application/json;q=1.0000", 1000, 0),
             ("application/json;Q=0.25;level=1", 250, 0),
-            ("application/json;q=nonsense", 0, 0),
-            ("", 0, 0),
+            ("application/json;q=nonsense", 1000, 0),
+            ("application/json; q=\"0\"", 0, 0),
+            ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", 200, 1000),
+            ("*", 1000, 1000),
+            ("", 1000, 1000),
+            (" ,", 1000, 1000),
+            ("text/xml", 0, 0),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, accept.parse().unwrap());

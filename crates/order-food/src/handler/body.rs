@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{BytesMut, Payload};
+use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::reason::Reason;
+use crate::router::Seen;
 
 /// The largest body there is a use for: 100 lines are 5 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -34,7 +35,11 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
         return Err(ApiError::new(Reason::UnsupportedMediaType, message));
     }
     let body = timeout(DEADLINE, read(payload, declared));
-    body.await.unwrap_or_else(|_| Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT)))
+    let body = body.await.unwrap_or_else(|_| Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT)))?;
+    if let Some(seen) = request.extensions().get::<Seen>() {
+        seen.note_body_read();
+    }
+    Ok(body)
 }
 
 async fn read(payload: &mut Payload, declared: usize) -> Result<BytesMut, ApiError> {
@@ -56,10 +61,10 @@ fn too_large() -> ApiError {
 
 /// `application/json`, with or without parameters; a charset other than UTF-8 cannot be JSON (RFC 8259, section 8.1).
 fn is_json(request: &HttpRequest) -> bool {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let Some(content_type) = content_type else {
-        return false;
-    };
+    let mut content_types = request.headers().get_all(header::CONTENT_TYPE);
+    // Two readers of two types may see two different bodies.
+    let (Some(content_type), None) = (content_types.next(), content_types.next()) else { return false };
+    let Ok(content_type) = content_type.to_str() else { return false };
     let mut parts = content_type.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
@@ -71,6 +76,6 @@ fn is_json(request: &HttpRequest) -> bool {
 
 /// Whether the body is compressed: none that this server reads.
 fn is_coded(request: &HttpRequest) -> bool {
-    let coding = request.headers().get(header::CONTENT_ENCODING);
-    coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

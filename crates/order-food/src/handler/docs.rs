@@ -43,7 +43,9 @@ impl Documents {
         let file = |text: &'static str| Representation::plain(Bytes::from_static(text.as_bytes()));
         Self {
             json: Representation::compressed(json.into()),
-            yaml: file(include_str!("../../../../docs/openapi.yaml")),
+            yaml: Representation::compressed(Bytes::from_static(include_bytes!(
+                "../../../../docs/openapi.yaml"
+            ))),
             page: file(include_str!("../../assets/docs/index.html")),
             start: file(include_str!("../../assets/docs/start.js")),
             bundle: PackedFile::new(

@@ -68,6 +68,7 @@ impl ApiError {
     /// The body or the query is wrong in these places.
     pub fn validation(errors: Vec<FieldError>) -> Self {
         let message = match errors.as_slice() {
+            [only] if only.pointer.is_empty() => format!("the body {}", only.message),
             [only] => format!("{} {}", only.pointer, only.message),
             several => format!("the request is wrong in {} places", several.len()),
         };

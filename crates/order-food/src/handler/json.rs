@@ -42,6 +42,41 @@ impl ToSchema for Amount {
     }
 }
 
+/// A product's id as the description has it.
+pub struct ProductIdText;
+
+impl PartialSchema for ProductIdText {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some(up_to(i64::MAX)));
+        id.description(Some("A positive 64-bit integer in decimal, without leading zeros."))
+            .examples(["1"])
+            .into()
+    }
+}
+
+impl ToSchema for ProductIdText {
+    fn name() -> Cow<'static, str> {
+        "ProductId".into()
+    }
+}
+
+/// A regular expression for the numbers from 1 to the greatest.
+fn up_to(greatest: i64) -> String {
+    let digits = greatest.to_string();
+    let fewer = digits.len() - 1;
+    let mut alternatives = vec![format!("[1-9][0-9]{{0,{}}}", fewer - 1)];
+    for (at, digit) in digits.char_indices() {
+        // The same up to here, then a smaller digit, then any; the last digit may be the greatest's own.
+        let (least, rest) = (if at == 0 { '1' } else { '0' }, fewer - at);
+        let most = if rest == 0 { Some(digit) } else { (least..digit).next_back() };
+        if let Some(most) = most {
+            let any = if rest == 0 { String::new() } else { format!("[0-9]{{{rest}}}") };
+            alternatives.push(format!("{}[{least}-{most}]{any}", &digits[..at]));
+        }
+    }
+    format!("^({})$", alternatives.join("|"))
+}
+
 /// Addresses of a product's picture.
 fn image_schema() -> Schema {
     let sizes = [
@@ -68,9 +103,8 @@ pub fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S:
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Product, examples(json!({"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"})))]
 pub struct ProductBody<'p> {
-    /// A positive 64-bit integer in decimal.
     #[serde(serialize_with = "as_text")]
-    #[schema(value_type = String, pattern = "^[1-9][0-9]{0,18}$")]
+    #[schema(value_type = ProductIdText)]
     id: ProductId,
     /// What it is called.
     name: &'p str,

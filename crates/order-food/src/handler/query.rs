@@ -1,10 +1,8 @@
 //! The query of a request.
 
 use actix_web::HttpRequest;
-use actix_web::web::Query;
 
 use super::error::{ApiError, FieldError};
-use super::reason::Reason;
 
 /// The values of these parameters. Others are ignored; one that stands twice is refused, because two readers of such a
 /// query may see two different ones.
@@ -16,12 +14,10 @@ pub fn parameters<const N: usize>(
     if request.query_string().is_empty() {
         return Ok(values);
     }
-    let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
-        .map_err(|_| ApiError::new(Reason::BadRequest, "the query cannot be read"))?;
     let mut errors = Vec::new();
-    for (name, value) in pairs.into_inner() {
+    for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
         let Some(at) = names.iter().position(|known| *known == name) else { continue };
-        if values[at].replace(value).is_some() {
+        if values[at].replace(value.into_owned()).is_some() {
             errors.push(FieldError { pointer: format!("?{name}"), message: "stands twice".to_owned() });
         }
     }

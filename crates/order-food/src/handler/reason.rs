@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// Why a request was refused: a closed list for programs, stable across releases.
+/// Why a request was refused, for programs. These are all; a later release may add to them, and changes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Reason {

@@ -13,8 +13,16 @@ const ALLOWED_HEADERS: [&str; 7] = [
     "x-api-key",
     "x-request-id",
 ];
-const EXPOSED_HEADERS: [&str; 7] =
-    ["etag", "idempotent-replayed", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
+const EXPOSED_HEADERS: [&str; 8] = [
+    "etag",
+    "idempotent-replayed",
+    "link",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "traceresponse",
+    "x-request-id",
+];
 const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "POST"];
 const MAX_AGE_SECONDS: usize = 3600;
 

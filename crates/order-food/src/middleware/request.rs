@@ -11,8 +11,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    TRANSFER_ENCODING,
 };
-use actix_web::http::{ConnectionType, Method, Uri};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse};
@@ -37,8 +38,13 @@ pub async fn around<B: MessageBody + 'static>(
     let Some(app) = request.app_data::<Data<AppState>>().cloned() else {
         return Err(ApiError::internal("a server without its state").into());
     };
+    let connection = request.conn_data::<Arc<Connection>>().cloned();
+    if let Some(connection) = connection.as_ref().filter(|connection| connection.is_closing()) {
+        connection.end_soon().await;
+        return Err(ApiError::of_framework(StatusCode::BAD_REQUEST).into());
+    }
     let _in_flight = app.in_flight.enter();
-    let _busy = request.conn_data::<Arc<Connection>>().map(Connection::begin_request);
+    let _busy = connection.as_ref().map(Connection::begin_request);
     let method = method_name(request.method());
     let _active = app.http_metrics.begin(method);
     let watched = Watched {
@@ -47,6 +53,11 @@ pub async fn around<B: MessageBody + 'static>(
         // The request itself must not be held on to: routing needs it for itself.
         uri: request.uri().clone(),
         request_body_bytes: announced_bytes(request.headers()),
+        has_body: request.headers().contains_key(TRANSFER_ENCODING)
+            || announced_bytes(request.headers()).is_some(),
+        // Nothing is offered to upgrade to; the framework keeps no connection whose client asks.
+        is_last: request.head().connection_type() != ConnectionType::KeepAlive,
+        connection,
         trace: RequestTrace::begin(&request, method, &app.tracing),
         seen: Seen::default(),
         is_answered: Cell::new(false),
@@ -95,6 +106,9 @@ struct Watched {
     sent_method: Method,
     uri: Uri,
     request_body_bytes: Option<u64>,
+    has_body: bool,
+    is_last: bool,
+    connection: Option<Arc<Connection>>,
     trace: RequestTrace,
     seen: Seen,
     is_answered: Cell<bool>,
@@ -120,8 +134,13 @@ impl Watched {
             head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         self.trace.tell(head.headers_mut());
-        if self.app.readiness.is_draining() {
+        // Nobody knows where the next request begins after a body that was not read.
+        let is_last = self.is_last || self.has_body && !self.seen.is_body_read();
+        if is_last || self.app.readiness.is_draining() {
             head.set_connection_type(ConnectionType::Close);
+            if let Some(connection) = &self.connection {
+                connection.close();
+            }
         }
         let status = head.status.as_u16();
         self.trace.end(
@@ -185,10 +204,7 @@ fn with_error_body(
     let (error_response, reason) =
         match response.response().error().map(actix_web::Error::as_error::<ApiError>) {
             Some(Some(error)) => {
-                if let Some(cause) = error.cause() {
-                    let (cause, reason) = (telemetry::causes(cause), error.reason().as_str());
-                    tracing::error!(trace_id = trace.trace_id(), reason, cause, "a request failed");
-                }
+                log_cause(error, trace);
                 (error.response(trace.trace_id()), error.reason())
             }
             _ if is_json(response.headers()) => return (response, None),

@@ -23,7 +23,8 @@ const OFFERED_TO_CACHES: (&str, &str) = (
 );
 
 /// Response headers.
-const SENT: [(&str, Type, &str); 6] = [
+const SENT: [(&str, Type, &str); 7] = [
+    ("traceresponse", Type::String, "With traces on, where this request is in them (W3C Trace Context)."),
     ("X-Request-Id", Type::String, "The request's id."),
     ("ETag", Type::String, "Changes when the answer does; send it back in `If-None-Match`."),
     ("Retry-After", Type::Integer, "After how many seconds to try again."),
@@ -31,7 +32,7 @@ const SENT: [(&str, Type, &str); 6] = [
     (
         "RateLimit",
         Type::String,
-        "With rate limits on: what is left, and in how many seconds all of it is back.",
+        "With rate limits on: what is left, and in how many seconds all of it is back; on a 429, in how many the next request may be sent.",
     ),
     ("RateLimit-Policy", Type::String, "With rate limits on: how many requests in how many seconds."),
 ];
@@ -52,6 +53,7 @@ pub fn add(operation: &mut Operation, is_api: bool, is_cached: bool) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         refer(response, "X-Request-Id");
+        refer(response, "traceresponse");
         if is_cached && matches!(status.as_str(), "200" | "304") {
             refer(response, "ETag");
         }

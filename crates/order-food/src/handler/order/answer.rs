@@ -4,7 +4,7 @@ use domain::{Order, OrderId, OrderLine, OrderSnapshot, ProductId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::handler::json::{Amount, ProductBody, as_text};
+use crate::handler::json::{Amount, ProductBody, ProductIdText, as_text};
 
 /// An order: what was sent, what was sold, what it costs. Its prices stay what they were when it was placed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,7 +53,7 @@ pub struct OrderBody<'o> {
 pub struct ItemBody {
     /// The product's `id`. One that is not on the menu is refused with 422.
     #[serde(serialize_with = "as_text")]
-    #[schema(value_type = String, pattern = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$")]
+    #[schema(value_type = ProductIdText)]
     product_id: ProductId,
     /// How many of it.
     #[schema(minimum = 1, maximum = 1000)]

@@ -28,12 +28,12 @@ pub const REFUSALS: &[Reason] = &[
 
 /// Look an order up.
 ///
-/// One of the caller's; another client's is not found.
+/// One of the caller's; another client's is not found, unless the key has the scope `admin`. Needs the scope `read_orders`.
 #[utoipa::path(
     get, path = "/api/order/{orderId}", operation_id = "getOrder", tag = "order",
     params(("orderId" = String, Path, format = "uuid", example = "01990a4c-5a00-7000-8000-000000000001", description = "The order's `id`.")),
     responses((status = 200, description = "The order.", body = OrderBody<'static>)),
-    security(("api_key" = []), ("x_api_key" = [])),
+    security(("api_key" = ["read_orders"]), ("x_api_key" = ["read_orders"])),
 )]
 pub async fn get(
     request: HttpRequest,

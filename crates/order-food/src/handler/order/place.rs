@@ -49,7 +49,7 @@ pub const REFUSALS: &[Reason] = &[
 
 /// Place an order.
 ///
-/// Checked in this order: key, size, media type, JSON, shape and limits (400), rules (422). The answer comes after the order is stored durably. With an `Idempotency-Key` the same request can be sent again safely.
+/// Needs the scope `create_order`. Checked in this order: key, size, media type, JSON, shape and limits (400), rules (422). The answer comes after the order is stored durably. With an `Idempotency-Key` the same request can be sent again safely.
 #[utoipa::path(
     post, path = "/api/order", operation_id = "placeOrder", tag = "order",
     params((
@@ -62,7 +62,7 @@ pub const REFUSALS: &[Reason] = &[
         status = 200, description = "The order is stored.", body = OrderBody<'static>,
         headers(("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request.")),
     )),
-    security(("api_key" = []), ("x_api_key" = [])),
+    security(("api_key" = ["create_order"]), ("x_api_key" = ["create_order"])),
 )]
 pub async fn place(
     request: HttpRequest,

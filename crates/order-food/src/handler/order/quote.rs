@@ -83,12 +83,12 @@ impl<'o> From<&'o OrderSnapshot> for QuoteBody<'o> {
 
 /// Price a cart.
 ///
-/// Prices it as an order would be priced, and stores nothing. Needs no key; with one, the client's own use of a promotion counts too.
+/// Prices it as an order would be priced, and stores nothing. Needs no key; with one (scope `create_order`), the client's own use of a promotion counts too.
 #[utoipa::path(
     post, path = "/api/order/quote", operation_id = "quoteOrder", tag = "order",
     request_body = RawOrder<'static>,
     responses((status = 200, description = "What the cart would cost now.", body = QuoteBody<'static>)),
-    security((), ("api_key" = []), ("x_api_key" = [])),
+    security((), ("api_key" = ["create_order"]), ("x_api_key" = ["create_order"])),
 )]
 pub async fn quote(
     request: HttpRequest,

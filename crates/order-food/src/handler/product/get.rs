@@ -8,7 +8,7 @@ use crate::app::AppState;
 use crate::handler::accept;
 use crate::handler::cached::{JSON, respond};
 use crate::handler::error::ApiError;
-use crate::handler::json::ProductBody;
+use crate::handler::json::{ProductBody, ProductIdText};
 use crate::handler::reason::Reason;
 
 /// Why a product may not be shown.
@@ -18,7 +18,7 @@ pub const REFUSALS: &[Reason] =
 /// Look a product up.
 #[utoipa::path(
     get, path = "/api/product/{productId}", operation_id = "getProduct", tag = "product",
-    params(("productId" = String, Path, pattern = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$", example = "1", description = "The product's `id`.")),
+    params(("productId" = ProductIdText, Path, example = "1", description = "The product's `id`.")),
     responses((status = 200, description = "The product.", body = ProductBody<'static>)),
 )]
 pub async fn get(

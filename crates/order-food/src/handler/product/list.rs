@@ -12,13 +12,8 @@ use crate::handler::query::parameters;
 use crate::handler::reason::Reason;
 
 /// Why the menu may not be shown.
-pub const REFUSALS: &[Reason] = &[
-    Reason::BadRequest,
-    Reason::ValidationFailed,
-    Reason::RateLimited,
-    Reason::Overloaded,
-    Reason::Internal,
-];
+pub const REFUSALS: &[Reason] =
+    &[Reason::ValidationFailed, Reason::RateLimited, Reason::Overloaded, Reason::Internal];
 
 /// Read the menu.
 ///

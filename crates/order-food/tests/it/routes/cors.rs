@@ -31,6 +31,7 @@ async fn any_page_may_call_by_default(engine: TestEngine) {
         "ratelimit",
         "ratelimit-policy",
         "idempotent-replayed",
+        "traceresponse",
         "x-request-id",
     ] {
         assert!(answer.header("access-control-expose-headers").contains(name), "{name}");

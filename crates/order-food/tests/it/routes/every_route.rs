@@ -1,11 +1,13 @@
 //! What holds for every path: unknown ones, wrong methods, HEAD, OPTIONS, request ids.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use test_database::{TestEngine, on_both_engines};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{KEY, TestServer};
+use crate::harness::{KEY, TestServer, cart, order_ids};
 
 on_both_engines!(
     unknown_paths_are_not_found,
@@ -17,6 +19,7 @@ on_both_engines!(
     what_nobody_may_keep_says_so,
     parameters_stand_once,
     the_server_as_a_whole_has_options,
+    nothing_is_done_after_the_last_answer,
 );
 
 /// Every path, or one of those that a route stands for, and what it answers to.
@@ -172,12 +175,43 @@ async fn parameters_stand_once(engine: TestEngine) {
     assert_eq!(server.get_with_key("/api/order?x=1&x=2&&=&%ff", KEY).await.status, 200);
 }
 
+/// Sends these bytes on one connection, and reads until the server ends it.
+async fn exchange(server: &TestServer, request: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let reading = stream.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(15), reading).await.expect("the server ends it").unwrap();
+    answer
+}
+
+async fn nothing_is_done_after_the_last_answer(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    let body = cart(&[("1", 1)]);
+    let post = |key: &str| {
+        let length = body.len();
+        format!(
+            "POST /api/order HTTP/1.1\r\nHost: x\r\n{key}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let order = post(&format!("api_key: {KEY}\r\n"));
+    for first in [
+        // Its body is not read, so nobody knows that what follows is a request.
+        post(""),
+        "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n".to_owned(),
+    ] {
+        let before = order_ids(&server.database).await;
+        let answer = exchange(&server, &format!("{first}{order}")).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{first}: {answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+        assert_eq!(order_ids(&server.database).await, before, "{first}");
+    }
+}
+
 async fn the_server_as_a_whole_has_options(engine: TestEngine) {
     let server = TestServer::start(engine).await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    let answer = exchange(&server, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     assert!(answer.contains("allow: GET, HEAD, OPTIONS, POST"), "{answer}");
 }

@@ -81,7 +81,11 @@ class Api(Process):
             folder, name, PROGRAMS / "order-food",
             DATABASE_URL=database, SERVER_PORT=self.port, ENABLE_FAULT_INJECTION="true", SHUTDOWN_TIMEOUT_SECONDS=2,
         )  # fmt: skip
-        wait_until(lambda: fetch(f"{self.url}/readyz"), 20, f"{name} is ready")
+        try:
+            wait_until(lambda: fetch(f"{self.url}/readyz"), 20, f"{name} is ready")
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise
 
     def ask(self, method: str, path: str, body: object = None, key: str = "apitest") -> int:
         """The status of an answer."""

@@ -17,7 +17,7 @@ from runbooks import RUNBOOKS, commands  # noqa: E402
 
 COMMANDS = sorted({command for page in RUNBOOKS.glob("*.md") for command in commands(page.read_text()) if re.search(r"\b(kubectl|helm)\b", command)})
 # What a reader sets, or reads off.
-VARIABLES = {"NAMESPACE": "shop", "RELEASE": "order-food", "POD": "pod", "NODE": "node", "JOB": "job", "CLAIM": "claim", "SECRET": "secret", "CERTIFICATE": "certificate"}
+VARIABLES = {"NAMESPACE": "shop", "NAME": "lunch-order-food", "RELEASE": "lunch", "POD": "pod", "DEBUGGER": "debugger", "NODE": "node", "JOB": "job", "CLAIM": "claim", "SECRET": "secret", "CERTIFICATE": "certificate"}
 # What a program says that understood, and found no cluster.
 ALONE = re.compile(r"connection refused|was refused|cluster unreachable|no such host", re.IGNORECASE)
 
@@ -68,14 +68,41 @@ def test_values_that_are_set_exist():
 
 
 def test_objects_that_are_named_are_made():
-    manifests = render(autoscaling__enabled=True)
+    manifests = render(autoscaling__enabled=True, name=VARIABLES["RELEASE"])
     there = {f"{o['kind'].lower()}/{o['metadata']['name']}" for o in manifests} | {f"pod/{o['metadata']['name']}-0" for o in manifests.all("StatefulSet")}
     named = {re.sub(r"^exec (\S+)", r"pod/\1", re.sub(r"(cronjob|horizontalpodautoscaler|poddisruptionbudget) ", r"\1/", found)) for command in COMMANDS for found in re.findall(
-        r"(?:deployment|service|cronjob)/(?:order-food|database-load)|exec [\w-]+|(?:cronjob|horizontalpodautoscaler|poddisruptionbudget) [\w-]+", command)}
+        r"(?:deployment|service|cronjob)/[\w$-]+|exec [\w$-]+|(?:cronjob|horizontalpodautoscaler|poddisruptionbudget) [\w$-]+", command) if "operated" not in found}
+    named = {found.replace("$NAME", VARIABLES["NAME"]) for found in named}
     assert len(named) > 5
     assert named <= there
-    labels = [pair for command in COMMANDS for found in re.findall(r"--selector (\S+)", command) for pair in found.replace("$RELEASE", "order-food").split(",")]
+    # What is looked for in all namespaces is the platform's.
+    labels = [pair for command in COMMANDS if "--all-namespaces" not in command for found in re.findall(r"--selector (\S+)", command) for pair in found.replace("$RELEASE", VARIABLES["RELEASE"]).split(",")]
+    # The cluster gives it to what it makes of a Service.
+    labels = [pair for pair in labels if pair != "kubernetes.io/service-name=$NAME"]
     known = {f"{key}={value}" for o in manifests for key, value in o["metadata"].get("labels", {}).items()}
     assert set(labels) <= known
     containers = {c["name"] for _, pod in manifests.pods() for c in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]}
     assert {name for command in COMMANDS for name in re.findall(r"--(?:container|target) (\S+)", command)} <= containers
+
+
+def test_one_pod_without_a_last_run_does_not_hide_the_others():
+    several = [command for command in COMMANDS if "--previous" in command and "--selector" in command]
+    assert several and all("--ignore-errors" in command for command in several)
+
+
+def test_whether_customers_reach_it_is_asked_where_they_are():
+    first = commands((RUNBOOKS / "ApiDown.md").read_text())
+    assert [command.rpartition(" ")[2].partition("/")[0] for command in first[:2]] == ["$SHOP", "$SHOP"]
+
+
+def test_a_pod_without_the_label_is_nobodys():
+    [label] = [found for command in COMMANDS for found in re.findall(r"label pod \$POD (\S+)-$", command)]
+    manifests = render()
+    assert label in manifests.one("Service", "order-food")["spec"]["selector"]
+    assert label in manifests.deployment["selector"]["matchLabels"]
+
+
+def test_processes_are_told_apart_by_what_they_have():
+    """The pod's name is in its environment only with tracing on; the host's name always."""
+    page = (RUNBOOKS / "HighMemory.md").read_text()
+    assert "POD_NAME" not in page and "HOSTNAME=$POD" in page

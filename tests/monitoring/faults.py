@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import socket
 import subprocess
@@ -14,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from rules import REPOSITORY
-from stack import PROGRAMS, Api, Stack
+from stack import PROGRAMS, Api, Stack, wait_until
 
 # Clients at once.
 CLIENTS = 16
@@ -125,18 +123,18 @@ def no_database(stack: Stack, shop: Shop) -> Iterator[None]:
 
 
 @contextmanager
-def large_menu(stack: Stack, shop: Shop) -> Iterator[None]:
-    """A load of far too much data: what is in memory grows, and nobody asks for more."""
-    data = shop.folder / "large"
-    data.mkdir(exist_ok=True)
-    with (REPOSITORY / "seed/products.csv").open() as seed, (data / "products.csv").open("w") as file:
-        rows = list(csv.DictReader(seed))
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-        writer.writerows(rows[0] | {"id": number, "name": f"Dish {number}"} for number in range(1_000, 150_000))
-    shop.run("database-load", "--only", "products", DATA_DIR=data)
-    yield
+def endless_names(stack: Stack, shop: Shop) -> Iterator[None]:
+    """Somebody wrote past the loader: what is in memory grows, with neither more requests nor more data to count."""
+    shop.sql("""
+        insert into products (id, name, category, price_cents, source, created_at, updated_at)
+        select id, 'Dish ' || id || repeat('.', 400000), 'Dish', 100, 'api', 0, 0 from generate_series(1001, 1500) id;
+        update change_counters set menu = menu + 1
+    """)
+    try:
+        yield
+    finally:
+        # A process that starts later reads no such menu.
+        shop.sql("delete from products where source = 'api'; update change_counters set menu = menu + 1")
 
 
 @contextmanager
@@ -159,6 +157,20 @@ def flood(stack: Stack, shop: Shop) -> Iterator[None]:
 
 
 @contextmanager
+def one_dead(stack: Stack, shop: Shop) -> Iterator[None]:
+    """One of two processes of the API dies; the other one serves."""
+    other = Api(shop.folder, "other", shop.database)
+    try:
+        stack.scrape(shop.api, other)
+        wait_until(lambda: len(stack.query('up{job="order-food"} == 1')) == 2, 20, "Prometheus scrapes both")
+        other.running.kill()
+        yield
+    finally:
+        other.stop()
+        stack.scrape(shop.api)
+
+
+@contextmanager
 def dead(stack: Stack, shop: Shop) -> Iterator[None]:
     """No process of the API is left."""
     shop.api.running.kill()
@@ -170,8 +182,9 @@ FAULTS: list[tuple[Callable, set[str]]] = [
     (panics, {"PanicsCaught", "ErrorLogRate"}),
     (wrong_codes, {"CouponRejectionSpike"}),
     (locked_orders, {"OrderQueueSaturated", "DatabasePoolSaturated", "OrderLatencyBudgetBurnFast", "OrderLatencyBudgetBurnSlow"}),
-    (no_database, {"HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
-    (large_menu, {"HighMemory"}),
+    (no_database, {"DatabaseDown", "HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
+    (endless_names, {"HighMemory"}),
     (flood, {"HighCpu"}),
+    (one_dead, {"ReplicaDown"}),
     (dead, {"ApiDown"}),
 ]

@@ -66,6 +66,7 @@ def faster(rule: dict) -> dict:
 
     expression = re.sub(r"\[(\w+)\]", lambda found: f"[{shorten(found[1], 5)}]", rule["expr"])
     expression = re.sub(r"\boffset (\w+)", lambda found: f"offset {shorten(found[1], 5)}", expression)
+    expression = re.sub(r"\b(\d+) \* 3600\b", r"\1", expression)
     changed = rule | {"expr": expression}
     return changed | ({"for": shorten(rule["for"], 1)} if "for" in rule else {})
 

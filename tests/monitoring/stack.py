@@ -20,6 +20,8 @@ import yaml
 from rules import MONITORING, write_faster
 
 PROGRAMS = Path(os.environ["ORDER_FOOD_PROGRAMS"])
+# Names and namespaces under which the API is scraped: that of the committed settings, and another release in a cluster.
+INSTALLATIONS = [("order-food", "default"), ("lunch-order-food", "shop")]
 ORDER = {"items": [{"productId": "1", "quantity": 2}]}
 
 
@@ -79,7 +81,11 @@ class Api(Process):
             folder, name, PROGRAMS / "order-food",
             DATABASE_URL=database, SERVER_PORT=self.port, ENABLE_FAULT_INJECTION="true", SHUTDOWN_TIMEOUT_SECONDS=2,
         )  # fmt: skip
-        wait_until(lambda: fetch(f"{self.url}/readyz"), 20, f"{name} is ready")
+        try:
+            wait_until(lambda: fetch(f"{self.url}/readyz"), 20, f"{name} is ready")
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise
 
     def ask(self, method: str, path: str, body: object = None, key: str = "apitest") -> int:
         """The status of an answer."""
@@ -177,7 +183,9 @@ class Stack:
         settings["alerting"]["alertmanagers"][0]["file_sd_configs"][0]["files"] = [str(self.folder / "alertmanagers.yaml")]
         [job] = [job for job in settings["scrape_configs"] if job["job_name"] == "order-food"]
         job["file_sd_configs"][0]["files"] = [str(self.targets)]
-        settings["scrape_configs"] = [job]
+        _, (name, namespace) = INSTALLATIONS
+        other = {"job_name": name, "relabel_configs": [{"target_label": "namespace", "replacement": namespace}]}
+        settings["scrape_configs"] = [job, job | other]
         return settings
 
     def scrape(self, *apis: Api) -> None:

@@ -121,6 +121,6 @@ def test_values_of_labels_exist(metrics: str) -> None:
 
 
 def test_faster_rules_keep_their_thresholds() -> None:
-    rule = {"alert": "X", "expr": "rate(a[5m]) > 5 and b[3d] offset 6h > 60", "for": "15m", "labels": {}}
+    rule = {"alert": "X", "expr": "rate(a[5m]) > 5 and b[3d] offset 6h > 60 * 3600", "for": "15m", "labels": {}}
     assert faster(rule) == {"alert": "X", "expr": "rate(a[5000ms]) > 5 and b[72000ms] offset 6000ms > 60", "for": "1000ms", "labels": {}}
     assert json.dumps([faster(rule) for rule in rules()]).count("[3d]") == 0

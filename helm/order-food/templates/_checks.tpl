@@ -90,4 +90,7 @@
 {{- if and $values.metrics.prometheusRule.enabled (not $values.metrics.enabled) }}
 {{- fail "order-food: the alerts ask for /metrics, which is off. Set metrics.enabled=true" }}
 {{- end }}
+{{- if and $values.metrics.prometheusRule.enabled (not $values.metrics.serviceMonitor.enabled) }}
+{{- fail "order-food: the alerts are about what a ServiceMonitor collects; without it ApiDown would page for ever. Set metrics.serviceMonitor.enabled=true" }}
+{{- end }}
 {{- end }}

@@ -14,7 +14,7 @@ FILES = sorted((CHART / "files/rules").glob("*.yaml"))
 def groups(**options):
     """The groups of rules of a release, by name."""
     values = {"enabled": True} | options.pop("values", {})
-    found = render(metrics__prometheusRule=values, **options).one("PrometheusRule")["spec"]["groups"]
+    found = render(metrics__prometheusRule=values, metrics__serviceMonitor__enabled=True, **options).one("PrometheusRule")["spec"]["groups"]
     assert len({group["name"] for group in found}) == len(found)
     return {group["name"]: group["rules"] for group in found}
 
@@ -38,20 +38,13 @@ def test_rules_are_those_of_the_files():
 
 def test_there_are_none_unless_wanted():
     assert not render().has("PrometheusRule")
-    labels = render(metrics__prometheusRule={"enabled": True, "labels": {"release": "prometheus"}}).one("PrometheusRule")["metadata"]["labels"]
+    labels = render(metrics__prometheusRule={"enabled": True, "labels": {"release": "prometheus"}}, metrics__serviceMonitor__enabled=True).one("PrometheusRule")["metadata"]["labels"]
     assert labels["release"] == "prometheus"
     assert (labels["app.kubernetes.io/name"], labels["app.kubernetes.io/component"]) == ("order-food", "api")
 
 
-def test_alerts_about_nothing_that_is_collected_are_warned_of():
-    warning = 'job="order-food" and namespace="shop", ApiDown fires for ever'
-    assert warning in render(metrics__prometheusRule__enabled=True).notes
-    assert warning not in render(metrics__prometheusRule__enabled=True, metrics__serviceMonitor__enabled=True).notes
-    assert warning not in render().notes
-
-
 def test_rules_ask_for_this_release():
-    manifests = render(metrics__prometheusRule__enabled=True, autoscaling__enabled=True, name="lunch")
+    manifests = render(metrics__prometheusRule__enabled=True, metrics__serviceMonitor__enabled=True, autoscaling__enabled=True, name="lunch")
     rules = manifests.one("PrometheusRule")
     assert (rules["metadata"]["name"], rules["metadata"]["namespace"]) == ("lunch-order-food", "shop")
     text = flat(rules["spec"])
@@ -60,6 +53,7 @@ def test_rules_ask_for_this_release():
     assert set(re.findall(r'namespace="([^"]+)"', text)) == {"shop"}
     assert set(re.findall(r'horizontalpodautoscaler="([^"]+)"', text)) == {manifests.one("HorizontalPodAutoscaler")["metadata"]["name"]}
     assert set(re.findall(r'poddisruptionbudget="([^"]+)"', text)) == {manifests.one("PodDisruptionBudget")["metadata"]["name"]}
+    assert set(re.findall(r'deployment="([^"]+)"', text)) == {manifests.one("Deployment")["metadata"]["name"]}
     assert set(re.findall(r'cronjob="([^"]+)"', text)) == {manifests.one("CronJob")["metadata"]["name"]}
 
 

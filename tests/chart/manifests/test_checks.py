@@ -40,6 +40,7 @@ from chart import EXTERNAL, refusal, render
     ({"nodeAffinityPreset": {"type": "soft", "key": "a"}}, ["nodeAffinityPreset.key and nodeAffinityPreset.values"]),
     ({"nodeAffinityPreset": {"type": "soft", "values": ["a"]}}, ["nodeAffinityPreset.key and nodeAffinityPreset.values"]),
     ({"metrics": {"enabled": False, "serviceMonitor": {"enabled": True}}}, ["metrics.enabled=true"]),
+    ({"metrics": {"prometheusRule": {"enabled": True}}}, ["ApiDown would page for ever", "metrics.serviceMonitor.enabled=true"]),
     ({"metrics": {"enabled": False, "prometheusRule": {"enabled": True}}}, ["alerts", "metrics.enabled=true"]),
 ])
 def test_refused_with_what_to_do(values, parts):

@@ -9,7 +9,7 @@ tests/chart/score_baseline.json; rows of the other files count only if these are
 Row 12 has 4 points in the baseline, of 5: images of tests have programs that are not linked as small as those released.
 
 alerts.json (an alert is complete with a firing test, a silent test, a runbook and an owner):
-  {"alerts": {"rules": 33, "complete": 33}}
+  {"alerts": {"rules": 39, "complete": 39}}
 operations.json (a query is backed if it parses and its metrics are in a scrape, or documented for a cluster):
   {"dashboard_queries": 60, "dashboard_queries_backed": 60}
 runtime.json:

@@ -129,8 +129,8 @@ def postgres_cpu_seconds():
         try:
             if int(stat(pid)[1]) == postmaster():
                 total += cpu_seconds(pid)
-        except FileNotFoundError:
-            pass
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # ended meanwhile
     return total
 
 

@@ -49,9 +49,9 @@ async def killed(run: Run, rounds: int, most_seconds: float) -> None:
 
 @scenario(2, "the API killed")
 async def api_killed(run: Run) -> None:
-    await killed(run, run.times(6, 20), run.bar(1.0, 6.0))
+    await killed(run, run.times(6, 20), run.bar(1.0, 3.0))
 
 
 @scenario(17, "the API killed, SQLite", engine=Sqlite)
 async def sqlite_killed(run: Run) -> None:
-    await killed(run, run.times(6, 20), run.bar(1.0, 6.0))
+    await killed(run, run.times(6, 20), run.bar(1.0, 3.0))

@@ -145,7 +145,7 @@ async def slow_sockets(run: Run) -> None:
             run.faults["slow sockets"] += 2000
         before, after = (statistics.median(each["p99"] for each in part) for part in (alone, beside))
         run.figures.update({"p99 alone": before, "p99 beside": after})
-        run.measure("p99 ratio", after / before, run.bar(2.0, 20.0), "")
+        run.measure("p99 ratio", after / before, run.bar(2.0, 4.0), "")
         for each in (*alone, *beside):
             run.expect(set(each["statuses"]) == {"200"} and not each["unanswered"], f"orders: {each}")
     await more_than_files(run)
@@ -171,7 +171,7 @@ async def more_than_files(run: Run) -> None:
         await asyncio.sleep(0.5)
         started = loop.time()
         status, _ = await get(api.port, "/livez", 20)
-        run.measure("served in a crowd after", loop.time() - started, run.bar(15, 40))
+        run.measure("served in a crowd after", loop.time() - started, run.bar(15, 20))
         run.expect(status == 200, f"in a crowd: {status}")
         for connection in crowd:
             connection.close()

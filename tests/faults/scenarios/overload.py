@@ -34,20 +34,21 @@ async def overload(run: Run) -> None:
                 run.faults["overloads"] += 1
                 offered, good = done["rate"], done["statuses"].get("200", 0) / done["seconds"]
                 run.figures.update({"peak": round(peak), "offered": round(offered), "goodput": round(good)})
-                run.expect(offered >= run.bar(5, 1.5) * peak, f"{offered:.0f} requests/s are not five times {peak:.0f}")
+                run.expect(offered >= run.bar(5, 3) * peak, f"{offered:.0f} requests/s are not five times {peak:.0f}")
+                # Not met yet, on a quiet machine either: 260 of 624, 463 of 668. docs/reliability.md says more.
                 run.expect(good >= run.bar(0.8, 0.25) * peak, f"goodput {good:.0f}/s of {peak:.0f}/s")
                 run.expect(set(done["statuses"]) <= {"200", "503"}, f"{done['statuses']}")
                 meanwhile = record.attempts(overloaded_at, ended - 0.5)
                 shed = [each.seconds for each in meanwhile if each.reason == "overloaded"]
                 run.expect(len(shed) > 10, f"{len(shed)} orders were shed")
-                run.measure("p99 of shed answers", percentile(shed, 0.99), run.bar(0.05, 1.0))
+                run.measure("p99 of shed answers", percentile(shed, 0.99), run.bar(0.05, 0.5))
                 late = [each.at for each in record.attempts(ended) if each.status not in (200, 422)]
-                run.recovered(max(late, default=ended) - ended, run.bar(3.0, 8.0))
+                run.recovered(max(late, default=ended) - ended, 3.0)
                 memories.append(api.memory_mb())
         shop.proxy.bandwidth = 0
         run.load = f"{connections} connections"
         # The first ones make the allocator's pools; what goes on growing afterwards is a leak.
-        run.measure("memory growth from one to the next", memories[-1] - memories[-2], run.bar(10, 64), "MB")
+        run.measure("memory growth from one to the next", memories[-1] - memories[-2], run.bar(10, 64), "MB")  # not met yet either: 31 and 34 MB
         for path, statuses in prober.statuses().items():
             run.expect(set(statuses) == {200}, f"{path}: {statuses}")
 

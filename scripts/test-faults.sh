@@ -34,6 +34,7 @@ missing=()
 for need in wrk python3 /usr/sbin/nginx:nginx-light setpriv:util-linux; do
   command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || fail "missing, and no apt-get to install it: ${missing[*]}"
@@ -43,7 +44,10 @@ fi
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "needs Python 3.11 or newer"
 
 programs=${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}
+# The clock of a program can be moved where it loads libraries, as in the build that ./scripts/test.sh has made already.
+cargo build --quiet --workspace --all-targets --locked >&2
+dynamic=${CARGO_TARGET_DIR:-target}/debug
 # Thousands of connections at once, on both sides.
 ulimit -n "$(ulimit -Hn)"
 export PYTHONDONTWRITEBYTECODE=1
-exec "${sudo[@]}" python3 tests/faults/faults.py --programs "$programs" --json target/faults.json "$@"
+exec "${sudo[@]}" python3 tests/faults/faults.py --programs "$programs" --dynamic-programs "$dynamic" --json target/faults.json "$@"

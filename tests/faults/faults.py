@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--only", help="these rows, e.g. 2,3,17")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="of all that is random")
     parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--dynamic-programs", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--previous", type=Path, help="a folder with the programs of the release before this one")
     parser.add_argument("--soak-minutes", type=int, default=30, help="of row 18")
     parser.add_argument("--json", type=Path, help="where the results are written, too")
@@ -52,7 +53,8 @@ def main() -> int:
     print(f"seed {arguments.seed}, {'long' if arguments.long else 'short'} form, logs in {folder}", flush=True)
     results, rows = [], [HEADINGS]
     for each in chosen:
-        run = Run(each, arguments.programs, arguments.previous, arguments.long, arguments.seed, folder, arguments.soak_minutes)
+        programs = (arguments.programs, arguments.dynamic_programs, arguments.previous)
+        run = Run(each, *programs, arguments.long, arguments.seed, folder, arguments.soak_minutes)
         seconds = asyncio.run(carry_out(run))
         rows.append(row(run, seconds))
         print(" | ".join(cell for cell in rows[-1] if cell), flush=True)

@@ -63,6 +63,8 @@ class Run:
 
     scenario: Scenario
     programs: Path
+    # The same, as shared libraries can reach into them.
+    dynamic_programs: Path
     previous: Path | None
     is_long: bool
     seed: int

@@ -11,39 +11,46 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from client import KEY, Connection, head, post
+from client import Connection, head, post
 from harness import Run, Shop, scenario
-from machine import Sqlite, get, until
+from machine import Api, Sqlite, get, until
+from scenarios.jobs import coupons, menu
 
 HOUR = 3600 * 1_000_000
-# Everything that has a time.
-TIMES = {
-    "orders": ("created_at", "updated_at"),
-    "idempotency_keys": ("created_at",),
-    "promotions": ("starts_at", "ends_at", "created_at", "updated_at"),
-    "promotion_redemptions": ("created_at",),
-    "api_keys": ("expires_at", "revoked_at", "last_used_at", "created_at", "updated_at"),
-    "products": ("created_at", "updated_at"),
-    "data_loads": ("started_at", "published_at"),
-}
 
 
-async def jump(shop: Shop, hours: int) -> None:
-    """The programs' clock jumps, seen from what is stored: all of that moves the other way."""
-    moves = [
-        f"update {table} set " + ", ".join(f"{column} = {column} - {hours * HOUR}" for column in columns)
-        for table, columns in TIMES.items()
-    ]
-    await shop.database.sql(";\n".join([*moves, "update change_counters set promotions = promotions + 1, api_keys = api_keys + 1"]))
+class Clock:
+    """The clock of the programs that get its settings: the machine's, moved by so many hours.
+
+    What is moved is what they read, by libfaketime: the machine's clock belongs to others as well. Waits, deadlines and
+    rate limits go by the monotonic clock, which stays as it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        assert library, "libfaketime is missing: scripts/test-faults.sh installs it"
+        self.file = folder / "clock"
+        self.settings = {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": self.file,
+            "FAKETIME_NO_CACHE": 1,
+            "FAKETIME_DONT_FAKE_MONOTONIC": 1,
+        }
+        self.jump(0)
+
+    def jump(self, hours: int) -> None:
+        """It is so many hours from the machine's clock from now on."""
+        changed = self.file.with_suffix(".changed")
+        changed.write_text(f"{hours * 3600:+d}")
+        changed.rename(self.file)
 
 
-# The programs are static and ask the kernel for the time without a call that could be replaced; a jump of the machine's
-# clock would hit all that runs on it. What they compare it with can move instead.
+# The programs that users run are static, and nothing can come between them and the clock: these are the same, dynamic.
 @scenario(15, "clocks jump by an hour")
 async def clock_jumps(run: Run) -> None:
-    now = datetime.now(timezone.utc)
+    start = datetime.now(timezone.utc)
     stamp = "%Y-%m-%dT%H:%M:%SZ"
-    window = (now - timedelta(minutes=30)).strftime(stamp), (now + timedelta(minutes=30)).strftime(stamp)
+    window = (start - timedelta(minutes=30)).strftime(stamp), (start + timedelta(minutes=30)).strftime(stamp)
     async with run.shop(apis=0) as shop:
         (shop.data / "promotions.csv").open("a").write(f"NOWONLY,fixed,1.00,,,,{window[0]},{window[1]},,,true\n")
         load = shop.job("database-load")
@@ -51,63 +58,95 @@ async def clock_jumps(run: Run) -> None:
         create = shop.job("order-food", "keys", "create", "--client", "short-lived", "--expires-at", window[1])
         assert await create.run() == 0, create.log.read_text()
         short_lived = next(line for line in create.log.read_text().splitlines() if line and not line.startswith(("{", "created")))
-        api = await shop.add_api()
+        clock = Clock(shop.folder)
+        api = await shop.add_api(programs=run.dynamic_programs, **clock.settings)
         connection = Connection(api.port)
-        body = b'{"items":[{"productId":"1","quantity":1}],"couponCode":"NOWONLY"}'
+        cart = b'{"items":[{"productId":"1","quantity":1}]'
 
-        async def told(api_key: str = KEY) -> str:
-            status, _, text = await connection.send(post(None, body, api_key), 5)
-            return str(json.loads(text).get("reason", status))
+        async def told(api_key: str) -> tuple[str, dict]:
+            status, _, text = await connection.send(post(None, cart + b',"couponCode":"NOWONLY"}', api_key), 5)
+            answer = json.loads(text)
+            return str(answer.get("reason", status)), answer
 
-        async def becomes(expected: str, api_key: str) -> None:
-            async def is_so() -> bool:
-                return await told(api_key) == expected
-
-            with contextlib.suppress(AssertionError):
-                await until(is_so, 3, expected)
-            run.expect((found := await told(api_key)) == expected, f"{found}, expected {expected}")
-
-        other = "apitest"
-        await becomes("200", other)
         async with shop.ordering(8, think=0.01):
-            for hours, reason, key_reason in ((1, "coupon_expired", "invalid_api_key"), (-2, "coupon_not_started", "coupon_not_started"), (1, "200", "200")):
-                await jump(shop, hours)
+            # Back and forth, each from the clock before.
+            for hours, reason, key_reason in (
+                (0, "200", "200"),
+                (1, "coupon_expired", "invalid_api_key"),
+                (-1, "coupon_not_started", "coupon_not_started"),
+                (0, "200", "200"),
+            ) * run.times(1, 5):
+                clock.jump(hours)
                 run.faults["jumps"] += 1
-                await becomes(reason, other)
-                await becomes(key_reason, short_lived)
-                status, _, text = await connection.send(head("GET", "/api/order?limit=100", other) + b"\r\n", 5)
-                run.expect(status == 200 and json.loads(text), f"the list: {status}")
+                found, answer = await told("apitest")
+                run.expect(found == reason, f"at {hours:+d} h: {found}, expected {reason}")
+                found, _ = await told(short_lived)
+                run.expect(found == key_reason, f"at {hours:+d} h, a key that expires: {found}, expected {key_reason}")
+                status, _, text = await connection.send(post(f"at-{run.faults['jumps']}", cart + b"}", "apitest"), 5)
+                placed = json.loads(text)
+                run.expect(status == 200, f"an order at {hours:+d} h: {status}")
+                created = datetime.fromisoformat(placed["createdAt"]) - datetime.now(timezone.utc)
+                run.expect(abs(created - timedelta(hours=hours)) < timedelta(seconds=5), f"created at {placed['createdAt']}")
+                status, _, again = await connection.send(post(f"at-{run.faults['jumps']}", cart + b"}", "apitest"), 5)
+                run.expect((status, again) == (200, text), f"sent again at {hours:+d} h: {status}")
+                await follows(run, shop, api, clock, 100 + run.faults["jumps"])
+                status, _, text = await connection.send(head("GET", "/api/order?limit=100", "apitest") + b"\r\n", 5)
+                listed = [order["createdAt"] for order in json.loads(text)] if status == 200 else []
+                run.expect(listed and listed == sorted(listed, reverse=True), f"the list: {status}, {listed[:3]}")
                 _, text = await get(api.port, "/metrics")
                 negative = [line for line in text.decode().splitlines() if not line.startswith("#") and " -" in line]
                 run.expect(not negative, f"negative figures: {negative[:3]}")
                 status, text = await get(api.port, "/health")
                 run.expect(status == 200 and b": -" not in text and b":-" not in text, f"/health: {text!r}")
-        # Two keys of the other client: one becomes older than a day by the jump, one is an hour ahead.
-        for name in ("old", "ahead"):
-            status, _, _ = await connection.send(post(name, b'{"items":[{"productId":"1","quantity":1}]}', other), 5)
-            run.expect(status == 200, f"{name}: {status}")
-        now_micros = int(time.time() * 1e6)
-        await shop.database.sql(f"update idempotency_keys set created_at = {now_micros} - 23 * {HOUR} - {HOUR} / 2 where key = 'old'")
-        await shop.database.sql(f"update idempotency_keys set created_at = {now_micros} + {HOUR} where key = 'ahead'")
+                said = [line for line in api.lines() if line.get("duration_ms", 0) < 0]
+                run.expect(not said, f"negative durations: {said[:1]}")
+        await keys_expire(run, shop, api, clock)
+
+
+async def follows(run: Run, shop: Shop, api: Api, clock: Clock, cents: int) -> None:
+    """A menu that is loaded by this clock is served, whatever the clock was when the one before was loaded."""
+    (shop.data / "products.csv").write_text(menu(10, cents))
+    load = shop.job("database-load", "--only", "products", programs=run.dynamic_programs, **clock.settings)
+    run.expect(await load.run() == 0, f"the load: {load.log.read_text()[-300:]}")
+
+    async def is_served() -> bool:
+        _, text = await get(api.port, "/api/product")
+        return {product["price"] for product in json.loads(text)} == {cents / 100}
+
+    await until(is_served, 2, "the new menu is served")
+
+
+async def keys_expire(run: Run, shop: Shop, api: Api, clock: Clock) -> None:
+    """Idempotency keys are removed when they are a day old by the clock of the API, and not before."""
+    now_micros = int(time.time() * 1e6)
+    # One becomes older than a day by the jump, one is an hour ahead of a clock that jumped back.
+    ages = {"old": 23 * HOUR + HOUR // 2, "ahead": -HOUR, "new": 0}
+    connection = Connection(api.port)
+    for name, age in ages.items():
+        status, _, _ = await connection.send(post(name, b'{"items":[{"productId":"1","quantity":1}]}', "apitest"), 5)
+        run.expect(status == 200, f"{name}: {status}")
+        await shop.database.sql(f"update idempotency_keys set created_at = {now_micros - age} where key = '{name}'")
+
+    connection.close()
+
+    async def kept() -> set[str]:
+        return {row[0] for row in await shop.database.sql("select key from idempotency_keys where key in ('old', 'ahead', 'new')")}
+
+    for hours, expected in ((0, set(ages)), (-1, set(ages)), (1, {"ahead", "new"})):
+        clock.jump(hours)
+        # It looks for old keys when it starts.
         await api.stop()
         await api.start()
 
-        async def kept() -> set[str]:
-            return {row[0] for row in await shop.database.sql("select key from idempotency_keys where key in ('old', 'ahead')")}
+        async def is_so(expected: set[str] = expected) -> bool:
+            return await kept() == expected
 
-        await asyncio.sleep(1)
-        run.expect(await kept() == {"old", "ahead"}, f"before the jump: {await kept()}")
-        await shop.database.sql(f"update idempotency_keys set created_at = created_at - {HOUR}")
-        run.faults["jumps"] += 1
-        await api.stop()
-        await api.start()
-
-        async def is_pruned() -> bool:
-            return await kept() == {"ahead"}
-
+        if expected == set(ages):
+            await asyncio.sleep(1)
         with contextlib.suppress(AssertionError):
-            await until(is_pruned, 5, "old keys are removed")
-        run.expect(await is_pruned(), f"after the jump: {await kept()}")
+            await until(is_so, 5, "old keys are removed")
+        run.expect(await is_so(), f"at {hours:+d} h: {await kept()} are kept, expected {expected}")
+    clock.jump(0)
 
 
 @contextlib.contextmanager
@@ -171,8 +210,6 @@ async def full_for_sqlite(run: Run, disk: Path) -> None:
 async def full_for_spill_files(run: Run, disk: Path) -> None:
     """A load that needs more room than there is says so and changes nothing."""
     async with run.shop(apis=0) as shop:
-        from scenarios.jobs import coupons
-
         coupons(shop.data / "coupons", "C", 400_000)
         query = "select generation, row_count from data_loads where data_set = 'coupons' and published_at is not null"
         before = await shop.database.sql(query)

@@ -27,7 +27,7 @@ async def overload(run: Run) -> None:
                 load = asyncio.create_task(wrk(api.port, run.times(6, 60), connections, pause=pause))
                 await asyncio.sleep(2)
                 overloaded_at = time.monotonic()
-                async with record.ordering(4):
+                async with record.ordering(8, think=0.1):
                     done = await load
                     ended = time.monotonic()
                     await asyncio.sleep(3.2)
@@ -35,8 +35,7 @@ async def overload(run: Run) -> None:
                 offered, good = done["rate"], done["statuses"].get("200", 0) / done["seconds"]
                 run.figures.update({"peak": round(peak), "offered": round(offered), "goodput": round(good)})
                 run.expect(offered >= run.bar(5, 3) * peak, f"{offered:.0f} requests/s are not five times {peak:.0f}")
-                # Not met yet, on a quiet machine either: 260 of 624, 463 of 668. docs/reliability.md says more.
-                run.expect(good >= run.bar(0.8, 0.25) * peak, f"goodput {good:.0f}/s of {peak:.0f}/s")
+                run.expect(good >= run.bar(0.8, 0.6) * peak, f"goodput {good:.0f}/s of {peak:.0f}/s")
                 run.expect(set(done["statuses"]) <= {"200", "503"}, f"{done['statuses']}")
                 meanwhile = record.attempts(overloaded_at, ended - 0.5)
                 shed = [each.seconds for each in meanwhile if each.reason == "overloaded"]
@@ -48,7 +47,7 @@ async def overload(run: Run) -> None:
         shop.proxy.bandwidth = 0
         run.load = f"{connections} connections"
         # The first ones make the allocator's pools; what goes on growing afterwards is a leak.
-        run.measure("memory growth from one to the next", memories[-1] - memories[-2], run.bar(10, 64), "MB")  # not met yet either: 31 and 34 MB
+        run.measure("memory growth from one to the next", memories[-1] - memories[-2], run.bar(10, 20), "MB")
         for path, statuses in prober.statuses().items():
             run.expect(set(statuses) == {200}, f"{path}: {statuses}")
 
@@ -65,11 +64,14 @@ async def panics(run: Run) -> None:
         [api] = shop.apis
         connection, statuses = Connection(api.port), []
         async with shop.ordering(16) as record:
-            ends = time.monotonic() + run.times(4, 30)
-            while (asked := time.monotonic()) < ends:
+            asked = time.monotonic()
+            ends = asked + run.times(4, 30)
+            while asked < ends:
                 status, _, _ = await connection.send(head("GET", "/panic", ADMIN_KEY) + b"\r\n", 5)
                 statuses.append(status)
-                await asyncio.sleep(asked + 0.02 - time.monotonic())
+                # 50 a second, also where one of them came late.
+                asked += 0.02
+                await asyncio.sleep(asked - time.monotonic())
         run.faults["panics"] = len(statuses)
         run.expect(set(statuses) == {500}, f"/panic: {set(statuses)}")
         others = {each.status for each in record.attempts()}

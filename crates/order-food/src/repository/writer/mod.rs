@@ -78,10 +78,10 @@ impl OrderWriter {
         // Odd while a batch of the first writer is under way.
         let (batches, _) = watch::channel(0);
         let mut place = Place::First(batches.clone());
-        for _ in 0..writers {
+        for number in 0..writers {
             let (store, connected) = (Store::new(url.clone()), connected.clone());
             let (jobs, room, metrics) = (jobs.clone(), room.clone(), metrics.clone());
-            let writer = Writer { jobs, store, place, connected, is_counted: false, room, metrics };
+            let writer = Writer { number, jobs, store, place, connected, is_counted: false, room, metrics };
             tokio::spawn(writer.run());
             place = Place::Second(batches.subscribe());
         }
@@ -102,7 +102,7 @@ impl OrderWriter {
             deadline,
             span: Span::current(),
         };
-        if self.queue().0 >= self.room.orders() {
+        if !self.room.admits(self.queue().0, now) {
             return Err(RepositoryError::QueueFull);
         }
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
@@ -181,6 +181,8 @@ impl Place {
 
 /// One commit at a time.
 struct Writer {
+    /// Which of them, from 0.
+    number: usize,
     jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
     store: Store,
     place: Place,
@@ -207,9 +209,10 @@ impl Writer {
                     }
                     let orders = batch.len();
                     self.place.note();
+                    self.room.begin_batch(self.number, now);
                     self.write(batch).await;
+                    self.room.end_batch(self.number, orders, Instant::now());
                     self.place.note();
-                    self.room.note_batch(orders, now.elapsed());
                 }
                 None => return,
             }
@@ -244,14 +247,21 @@ impl Writer {
             backlog.extend(received);
         }
         let (mut batch, mut bytes) = (Vec::new(), 0);
+        let done_at = Instant::now() + self.room.batch_time();
         while let Some(job) = backlog.pop_front() {
             bytes += job.order.size_bytes();
             if !batch.is_empty() && bytes > OrderWriter::BATCH_BYTES {
                 backlog.push_front(job);
                 break;
             }
-            if !job.is_claimed.swap(true, Ordering::AcqRel) {
+            if job.is_claimed.swap(true, Ordering::AcqRel) {
+                continue;
+            }
+            if done_at < job.deadline {
                 batch.push(job);
+            } else {
+                // Its client would not hear in time what became of it.
+                job.answer(Err(RepositoryError::QueueFull));
             }
         }
         Some(batch)

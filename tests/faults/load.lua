@@ -37,7 +37,7 @@ end
 if pause > 0 then
   -- Not all at the same moment.
   function delay()
-    return math.floor(pause * (0.5 + math.random()))
+    return math.floor(pause * (0.5 + math.random()) + 0.5)
   end
 end
 
@@ -52,10 +52,15 @@ function done(summary, latency)
       table.insert(parts, string.format('"%d": %d', status, count))
     end
   end
+  -- Of each thousandth of the answers one, so that the latencies of several runs can be put together.
+  local sample = {}
+  for part = 0, 999 do
+    table.insert(sample, string.format("%.6f", latency:percentile((part + 0.5) / 10) / 1e6))
+  end
   local errors = summary.errors
   io.write(string.format(
-    'RESULT {"seconds": %f, "rate": %f, "p50": %f, "p99": %f, "max": %f, "unanswered": %d, "statuses": {%s}}\n',
+    'RESULT {"seconds": %f, "rate": %f, "p50": %f, "p99": %f, "max": %f, "unanswered": %d, "statuses": {%s}, "sample": [%s]}\n',
     summary.duration / 1e6, summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1e6,
     latency:percentile(99) / 1e6, latency.max / 1e6, errors.connect + errors.read + errors.write + errors.timeout,
-    table.concat(parts, ", ")))
+    table.concat(parts, ", "), table.concat(sample, ", ")))
 end

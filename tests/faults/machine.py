@@ -170,9 +170,11 @@ class Postgres:
 
     engine = "PostgreSQL"
 
-    def __init__(self, folder: Path, max_connections: int = 100) -> None:
+    def __init__(self, folder: Path, settings: dict[str, object]) -> None:
         self.folder, self.data = folder / "postgres", folder / "postgres/data"
-        self.port, self.max_connections = free_port(), max_connections
+        self.port = free_port()
+        defaults = {"listen_addresses": "127.0.0.1", "max_connections": 100, "shared_buffers": "128MB", "max_wal_size": "2GB"}
+        self.settings = {**defaults, **settings}
         self.url = self.url_through(self.port)
         candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
         found = shutil.which("initdb") or (candidates and str(candidates[-1]))
@@ -199,13 +201,7 @@ class Postgres:
 
     async def start(self) -> None:
         """Starts it and waits until it answers."""
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "max_connections": self.max_connections,
-            "shared_buffers": "128MB",
-            "max_wal_size": "2GB",
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         command = [*self.as_owner, str(self.bin / "postgres"), "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
         deadline = time.monotonic() + 30
         while True:
@@ -285,7 +281,7 @@ class Postgres:
         while time.monotonic() < started + 3:
             others = [other for other in others if other.poll() is None]
             # One more than there are is refused, and gone by the next look.
-            others += [self.session("select pg_sleep(600)") for _ in range(self.max_connections + 1 - len(others))]
+            others += [self.session("select pg_sleep(600)") for _ in range(self.settings["max_connections"] + 1 - len(others))]
             await asyncio.sleep(0.1)
         return [other for other in others if other.poll() is None]
 
@@ -302,7 +298,7 @@ class Sqlite:
 
     engine = "SQLite"
 
-    def __init__(self, folder: Path, max_connections: int = 0) -> None:
+    def __init__(self, folder: Path, _settings: dict[str, object]) -> None:
         folder.mkdir(exist_ok=True)
         self.file = folder / "order-food.db"
         self.url = f"sqlite://{self.file}"

@@ -182,7 +182,7 @@ async def disks_full(run: Run) -> None:
 
 async def full_for_sqlite(run: Run, disk: Path) -> None:
     """Orders are refused while there is no room, and taken again when there is."""
-    async with run.shop(engine=lambda _folder, _connections: Sqlite(disk)) as shop:
+    async with run.shop(engine=lambda _folder, settings: Sqlite(disk, settings)) as shop:
         [api] = shop.apis
         filler = fill(disk, 3000)
         async with shop.ordering(8) as record:

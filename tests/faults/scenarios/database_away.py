@@ -109,7 +109,7 @@ async def postgres_frozen(run: Run) -> None:
 
 @scenario(6, "all connections taken by others")
 async def connections_taken(run: Run) -> None:
-    async with run.shop(max_connections=16) as shop:
+    async with run.shop(server={"max_connections": 16}) as shop:
         [api] = shop.apis
         async with shop.ordering(16) as record, Prober(api.port, "/api/product", "/readyz") as prober:
             await asyncio.sleep(1)

@@ -53,9 +53,8 @@ fn look(app: &AppState) {
     for (kind, count) in items {
         set(&CATALOGUE_ITEMS, &[kind], count as f64);
     }
-    let (waiting, capacity) = app.writer.queue();
-    set(&QUEUE_ORDERS, &[], waiting as f64);
-    set(&QUEUE_CAPACITY, &[], capacity as f64);
+    set(&QUEUE_ORDERS, &[], app.writer.waiting() as f64);
+    set(&QUEUE_CAPACITY, &[], app.writer.room() as f64);
     set(&WRITERS, &[], app.writer.connected() as f64);
     for pool in app.pools.usage() {
         set(&CONNECTIONS, &[pool.name, "idle"], pool.idle.into());

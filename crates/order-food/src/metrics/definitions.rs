@@ -101,7 +101,7 @@ pub(crate) const WRITE_DURATION: Metric = histogram(
 pub(crate) const QUEUE_ORDERS: Metric =
     gauge("order_queue_orders", &[], "Orders that wait for a transaction.");
 pub(crate) const QUEUE_CAPACITY: Metric =
-    gauge("order_queue_capacity_orders", &[], "Orders that may wait; more are refused.");
+    gauge("order_queue_capacity_orders", &[], "Orders that may wait now; more are refused.");
 
 pub(crate) const WRITERS: Metric = gauge(
     "order_writers_connected",

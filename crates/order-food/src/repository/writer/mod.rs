@@ -102,7 +102,7 @@ impl OrderWriter {
             deadline,
             span: Span::current(),
         };
-        if !self.room.admits(self.queue().0, now) {
+        if !self.room.admits(self.waiting(), now) {
             return Err(RepositoryError::QueueFull);
         }
         self.queue.try_send(job).map_err(|_| RepositoryError::QueueFull)?;
@@ -132,10 +132,14 @@ impl OrderWriter {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// How many orders wait, and how many may.
-    pub fn queue(&self) -> (usize, usize) {
-        let most = self.queue.max_capacity();
-        (most - self.queue.capacity(), most)
+    /// How many orders wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// How many orders may wait now.
+    pub fn room(&self) -> usize {
+        self.room.orders(Instant::now())
     }
 }
 

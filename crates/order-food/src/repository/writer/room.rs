@@ -44,22 +44,23 @@ impl Room {
 
     /// Whether there is room for one more where so many wait.
     pub(super) fn admits(&self, waiting: usize, now: Instant) -> bool {
-        let is_full = waiting >= self.orders.load(Ordering::Relaxed) || waiting >= self.orders_at(now);
+        let is_full = waiting >= self.orders(now);
         if is_full {
             self.has_refused.store(true, Ordering::Relaxed);
         }
         !is_full
     }
 
-    /// How many may wait, by how long the batches under way take already: a database that stands still says nothing else.
-    fn orders_at(&self, now: Instant) -> usize {
+    /// How many may wait, by the last batch, and by how long those under way take already: a database that stands still
+    /// says nothing else. Where one batch waits for a lock and others are done beside it, these count.
+    pub(super) fn orders(&self, now: Instant) -> usize {
         let now = self.micros(now);
         let age = |began: &AtomicU64| match began.load(Ordering::Relaxed) {
             0 => 0,
             began => now.saturating_sub(began),
         };
-        let oldest = self.batches.iter().map(age).max().unwrap_or_default();
-        self.orders_for(OrderWriter::BATCH_ORDERS, oldest)
+        let youngest = self.batches.iter().map(age).min().unwrap_or_default();
+        self.orders_for(OrderWriter::BATCH_ORDERS, youngest).min(self.orders.load(Ordering::Relaxed))
     }
 
     /// How many are stored in the time that one may wait, where a batch of so many takes so long.
@@ -109,11 +110,7 @@ mod tests {
         let began = room.started + millis(1000);
         room.begin_batch(0, began);
         room.end_batch(0, orders, began + millis(took_millis));
-        most_at(room, began)
-    }
-
-    fn most_at(room: &Room, now: Instant) -> usize {
-        room.orders.load(Ordering::Relaxed).min(room.orders_at(now))
+        room.orders(began)
     }
 
     #[test]
@@ -141,15 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_does_not_end_takes_the_room_away() {
+    fn batches_that_do_not_end_take_the_room_away() {
         let room = Room::new(2);
         let began = room.started + millis(1);
+        room.begin_batch(0, began);
+        assert_eq!(room.orders(began + millis(9000)), MOST);
         room.begin_batch(1, began);
-        assert_eq!(most_at(&room, began + millis(10)), MOST);
-        assert_eq!(most_at(&room, began + millis(150)), 512);
-        assert_eq!(most_at(&room, began + millis(9000)), 64);
+        assert_eq!(room.orders(began + millis(10)), MOST);
+        assert_eq!(room.orders(began + millis(150)), 512);
+        assert_eq!(room.orders(began + millis(9000)), 64);
         room.end_batch(1, 256, began + millis(10));
-        assert_eq!(most_at(&room, began + millis(9000)), MOST);
+        assert_eq!(room.orders(began + millis(9000)), MOST);
     }
 
     #[test]

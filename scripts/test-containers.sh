@@ -26,7 +26,8 @@ sudo=()
 
 missing=()
 for need in buildah podman runc shellcheck make curl:curl node:nodejs npm strip:binutils \
-  /usr/sbin/nginx:nginx-light /usr/lib/podman/netavark:netavark /usr/lib/podman/aardvark-dns:aardvark-dns; do
+  /usr/sbin/nginx:nginx-light /usr/lib/podman/netavark:netavark /usr/lib/podman/aardvark-dns:aardvark-dns \
+  /usr/sbin/iptables:iptables; do
   command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

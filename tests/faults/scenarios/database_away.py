@@ -86,6 +86,7 @@ async def postgres_frozen(run: Run) -> None:
                 for _ in range(run.times(4, 10)):
                     await asyncio.sleep(1)
                     run.measure("memory growth", api.memory_mb() - memory, 20, "MB")
+                    run.measure("orders waiting", await api.metric("order_queue_orders"), 4096, "orders")
             thawed = time.monotonic()
             run.faults["PostgreSQL SIGSTOP"] = 1
             flooded = await flood

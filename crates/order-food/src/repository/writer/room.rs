@@ -1,6 +1,7 @@
 //! How many orders may wait: no more than will be stored before their clients are told that it took too long.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,17 +16,49 @@ pub(super) struct Room {
     started: Instant,
     /// Of each writer, when its batch under way began: microseconds since `started`; 0 where there is none.
     batches: Vec<AtomicU64>,
-    /// How many may wait, by the last batch that was done.
+    /// How fast batches were done lately.
+    speed: Mutex<Speed>,
+    /// How many may wait, going by that.
     orders: AtomicUsize,
-    /// Whether somebody was refused since then.
+    /// Whether somebody was refused since the last batch.
     has_refused: AtomicBool,
-    /// How long it took.
+    /// How long the last batch took.
     batch_micros: AtomicU64,
+}
+
+/// Orders that were stored, and the time that this took, both the less the longer ago: one slow batch among fast ones, as
+/// when the disk has something else to do, does not make the database slow.
+#[derive(Default)]
+struct Speed {
+    orders: f64,
+    micros: f64,
+}
+
+impl Speed {
+    /// After so much more time at work, what was before counts for a third.
+    const MEMORY_MICROS: f64 = 200_000.0;
+
+    /// Adds a batch. How many orders a microsecond it makes.
+    fn add(&mut self, orders: f64, micros: f64) -> f64 {
+        self.fade(micros);
+        self.orders += orders;
+        self.micros += micros;
+        self.orders / self.micros
+    }
+
+    /// Takes away from what was before a batch that says nothing.
+    fn fade(&mut self, micros: f64) {
+        let kept = (-micros / Self::MEMORY_MICROS).exp();
+        self.orders *= kept;
+        self.micros *= kept;
+    }
 }
 
 impl Room {
     /// How long an order may wait for its batch.
-    const WAIT_MICROS: u64 = 150_000;
+    const WAIT_MICROS: f64 = 150_000.0;
+    /// From so long on a batch under way is no hitch, but tells how slow the database is.
+    const LONG_MICROS: u64 = 300_000;
     /// The fewest that may wait, however slow the database is: where a commit takes the same time whatever is in it, more
     /// orders a commit are all that helps.
     const FEWEST: usize = OrderWriter::BATCH_ORDERS / 4;
@@ -36,6 +69,7 @@ impl Room {
         Self {
             started: Instant::now(),
             batches: (0..writers).map(|_| AtomicU64::new(0)).collect(),
+            speed: Mutex::default(),
             orders: AtomicUsize::new(OrderWriter::QUEUE_ORDERS),
             has_refused: AtomicBool::new(false),
             batch_micros: AtomicU64::new(0),
@@ -51,22 +85,27 @@ impl Room {
         !is_full
     }
 
-    /// How many may wait, by the last batch, and by how long those under way take already: a database that stands still
-    /// says nothing else. Where one batch waits for a lock and others are done beside it, these count.
+    /// How many may wait, going by the last batches, and by those under way where they take long. Where one waits for a lock
+    /// and others are done beside it, these count.
     pub(super) fn orders(&self, now: Instant) -> usize {
         let now = self.micros(now);
         let age = |began: &AtomicU64| match began.load(Ordering::Relaxed) {
             0 => 0,
             began => now.saturating_sub(began),
         };
-        let youngest = self.batches.iter().map(age).min().unwrap_or_default();
-        self.orders_for(OrderWriter::BATCH_ORDERS, youngest).min(self.orders.load(Ordering::Relaxed))
+        let orders = self.orders.load(Ordering::Relaxed);
+        match self.batches.iter().map(age).min() {
+            Some(youngest) if youngest >= Self::LONG_MICROS => {
+                orders.min(self.orders_at(OrderWriter::BATCH_ORDERS as f64 / youngest as f64))
+            }
+            _ => orders,
+        }
     }
 
-    /// How many are stored in the time that one may wait, where a batch of so many takes so long.
-    fn orders_for(&self, batch_orders: usize, batch_micros: u64) -> usize {
-        let orders = (batch_orders * self.batches.len()) as u64 * Self::WAIT_MICROS / batch_micros.max(1);
-        usize::try_from(orders).unwrap_or(usize::MAX).clamp(Self::FEWEST, OrderWriter::QUEUE_ORDERS)
+    /// How many are stored in the time that one may wait, where a writer stores so many a microsecond.
+    fn orders_at(&self, speed: f64) -> usize {
+        let orders = speed * self.batches.len() as f64 * Self::WAIT_MICROS;
+        (orders.round() as usize).clamp(Self::FEWEST, OrderWriter::QUEUE_ORDERS)
     }
 
     fn micros(&self, now: Instant) -> u64 {
@@ -87,10 +126,16 @@ impl Room {
     /// the few there were, it is known only that a full one takes no less.
     pub(super) fn end_batch(&self, writer: usize, orders: usize, now: Instant) {
         const MANY: usize = OrderWriter::BATCH_ORDERS / 2;
-        let took = self.micros(now).saturating_sub(self.batches[writer].swap(0, Ordering::Relaxed));
+        let took = self.micros(now).saturating_sub(self.batches[writer].swap(0, Ordering::Relaxed)).max(1);
         let is_busy = self.has_refused.swap(false, Ordering::Relaxed) || orders >= MANY;
-        let stored = if is_busy { orders } else { OrderWriter::BATCH_ORDERS };
-        self.orders.store(self.orders_for(stored, took), Ordering::Relaxed);
+        let mut known = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
+        let speed = if is_busy {
+            known.add(orders as f64, took as f64)
+        } else {
+            known.fade(took as f64);
+            OrderWriter::BATCH_ORDERS as f64 / took as f64
+        };
+        self.orders.store(self.orders_at(speed), Ordering::Relaxed);
         self.batch_micros.store(took, Ordering::Relaxed);
     }
 }
@@ -118,23 +163,56 @@ mod tests {
         let room = Room::new(2);
         assert!(room.admits(MOST - 1, room.started) && !room.admits(MOST, room.started));
         assert_eq!(room_after(&room, 256, 5), MOST);
+        for _ in 0..9 {
+            room_after(&room, 256, 150);
+        }
         assert_eq!(room_after(&room, 256, 150), 512);
         assert!(room.admits(511, room.started) && !room.admits(512, room.started));
         assert_eq!(room_after(&room, 256, 5000), 64);
     }
 
     #[test]
-    fn a_few_orders_say_something_only_where_more_were_refused() {
+    fn a_hitch_takes_no_room() {
+        let room = Room::new(1);
+        for _ in 0..100 {
+            room_after(&room, 256, 10);
+        }
+        assert!(room_after(&room, 256, 120) > 1000);
+        assert!(room_after(&room, 256, 10) > 1000);
+    }
+
+    #[test]
+    fn a_database_that_becomes_slow_is_noticed_at_the_second_batch() {
         let room = Room::new(2);
-        assert_eq!(room_after(&room, 3, 1), MOST);
+        for _ in 0..100 {
+            room_after(&room, 256, 10);
+        }
+        assert!(room_after(&room, 256, 400) < 1000);
+        assert!(room_after(&room, 256, 400) < 300);
+        // And one that is fast again after about as much time as it took to notice.
+        for _ in 0..40 {
+            room_after(&room, 256, 10);
+        }
+        assert!(room_after(&room, 256, 10) > 2000);
+    }
+
+    #[test]
+    fn it_is_noticed_at_once_where_there_was_little_to_do() {
+        let room = Room::new(2);
+        for _ in 0..1000 {
+            assert_eq!(room_after(&room, 3, 2), MOST);
+        }
+        assert_eq!(room_after(&room, 256, 400), 192);
+    }
+
+    #[test]
+    fn a_few_orders_say_something_only_where_more_were_refused() {
         // A full batch would take as long at least.
-        assert_eq!(room_after(&room, 3, 150), 512);
-        assert_eq!(room_after(&room, 3, 1), MOST);
+        assert_eq!(room_after(&Room::new(2), 3, 150), 512);
         // As of a queue whose clients have given up.
+        let room = Room::new(2);
         room.admits(MOST, room.started);
         assert_eq!(room_after(&room, 3, 10), 90);
-        // The next one is noted for itself.
-        assert_eq!(room_after(&room, 3, 10), MOST);
     }
 
     #[test]
@@ -144,8 +222,8 @@ mod tests {
         room.begin_batch(0, began);
         assert_eq!(room.orders(began + millis(9000)), MOST);
         room.begin_batch(1, began);
-        assert_eq!(room.orders(began + millis(10)), MOST);
-        assert_eq!(room.orders(began + millis(150)), 512);
+        assert_eq!(room.orders(began + millis(299)), MOST);
+        assert_eq!(room.orders(began + millis(300)), 256);
         assert_eq!(room.orders(began + millis(9000)), 64);
         room.end_batch(1, 256, began + millis(10));
         assert_eq!(room.orders(began + millis(9000)), MOST);

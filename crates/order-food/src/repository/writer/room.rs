@@ -1,5 +1,10 @@
 //! How many orders may wait: no more than will be stored before their clients are told that it took too long.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of orders, and times of batches in microseconds: far below 2^52"
+)]
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -103,9 +108,14 @@ impl Room {
     }
 
     /// How many are stored in the time that one may wait, where a writer stores so many a microsecond.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within the bounds, which are integers"
+    )]
     fn orders_at(&self, speed: f64) -> usize {
         let orders = speed * self.batches.len() as f64 * Self::WAIT_MICROS;
-        (orders.round() as usize).clamp(Self::FEWEST, OrderWriter::QUEUE_ORDERS)
+        orders.round().clamp(Self::FEWEST as f64, OrderWriter::QUEUE_ORDERS as f64) as usize
     }
 
     fn micros(&self, now: Instant) -> u64 {

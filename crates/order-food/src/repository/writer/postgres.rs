@@ -6,7 +6,9 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::super::{KeyClaim, NewOrder, Redemption, StoredAnswer};
-use super::batch::{AnswerRow, Limits, Outcomes, all_stored, conflicts, counter_names, hand_out, outcomes};
+use super::batch::{
+    AnswerRow, Limits, Outcomes, after_commit, all_stored, conflicts, counter_names, hand_out, outcomes,
+};
 
 /// How long a statement waits for a key or a counter that another transaction holds.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '250ms'";
@@ -115,7 +117,11 @@ pub(super) async fn store(
         (limits, stored)
     };
     let open = conflicts(orders, &stored);
-    let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
+    let answers = if open.is_empty() {
+        HashMap::new()
+    } else {
+        answers(connection, &open).await.map_err(|failure| after_commit(&failure))?
+    };
     Ok(outcomes(orders, &limits, &stored, &answers))
 }
 

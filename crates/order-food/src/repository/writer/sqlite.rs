@@ -12,7 +12,9 @@ use sqlx::{Arguments, AssertSqlSafe, Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 use super::super::{NewOrder, StoredAnswer};
-use super::batch::{AnswerRow, Limits, Outcomes, all_stored, conflicts, counter_names, hand_out, outcomes};
+use super::batch::{
+    AnswerRow, Limits, Outcomes, after_commit, all_stored, conflicts, counter_names, hand_out, outcomes,
+};
 
 /// What goes into a table: the text before and after the rows, and how many parameters a row has.
 struct Insert {
@@ -170,7 +172,11 @@ pub(super) async fn store(
     transaction.commit().await?;
     let stored = free.iter().map(|order| order.order.id.uuid()).collect();
     let open = conflicts(orders, &stored);
-    let answers = if open.is_empty() { HashMap::new() } else { answers(connection, &open).await? };
+    let answers = if open.is_empty() {
+        HashMap::new()
+    } else {
+        answers(connection, &open).await.map_err(|failure| after_commit(&failure))?
+    };
     Ok(outcomes(orders, &limits, &stored, &answers))
 }
 

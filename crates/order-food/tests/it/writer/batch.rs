@@ -25,6 +25,11 @@ mod postgres {
     async fn a_repetition_takes_no_use() {
         super::a_repetition_takes_no_use(super::TestEngine::Postgres).await;
     }
+
+    #[tokio::test]
+    async fn what_fails_after_the_commit_undoes_no_order() {
+        super::what_fails_after_the_commit_undoes_no_order().await;
+    }
 }
 mod sqlite {
     #[tokio::test]
@@ -112,6 +117,40 @@ async fn a_repetition_takes_no_use(engine: TestEngine) {
     assert_eq!(second.unwrap(), OrderPlacement::Stored, "one of two uses was left");
     let third = shop.writer.place(order("third")).await;
     assert!(matches!(third, Ok(OrderPlacement::LimitReached(LimitKind::Total))), "{third:?}");
+}
+
+/// A used key in a batch is looked up after the commit. That look may fail by itself, as where somebody cancels it: the
+/// orders beside it are stored.
+async fn what_fails_after_the_commit_undoes_no_order() {
+    let (database, _) = fresh(TestEngine::Postgres).await;
+    let writer = OrderWriter::start(&database.url(), 1, &WriterMetrics::new(&Registry::off()));
+    let shop = Shop { database, writer, client: 1 };
+    let first = keyed(shop.order(), "first", 1);
+    let answer = first.order.id.to_string();
+    assert_eq!(shop.writer.place(first).await.unwrap(), OrderPlacement::Stored);
+    // Rows go in through the view; whoever reads it is cancelled.
+    let cancel = "create function cancelled() returns boolean language plpgsql as \
+        'begin raise exception ''cancelled'' using errcode = ''57014''; end'; \
+        alter table idempotency_keys rename to kept_keys; \
+        create view idempotency_keys as select * from kept_keys where cancelled()";
+    shop.database.execute(cancel).await;
+    let fresh = shop.order();
+    let id = fresh.order.id.to_string();
+    let (repeated, stored) = futures_util::future::join(
+        shop.writer.place(keyed(shop.order(), "first", 1)),
+        shop.writer.place(fresh),
+    )
+    .await;
+    assert_eq!(stored.unwrap(), OrderPlacement::Stored);
+    assert!(order_ids(&shop.database).await.contains(&id));
+    assert!(matches!(repeated, Err(RepositoryError::Unavailable(_))), "{repeated:?}");
+    shop.database
+        .execute("drop view idempotency_keys; alter table kept_keys rename to idempotency_keys")
+        .await;
+    match shop.writer.place(keyed(shop.order(), "first", 1)).await {
+        Ok(OrderPlacement::Replayed(body)) => assert_eq!(body, answer.as_bytes()),
+        other => panic!("{other:?}"),
+    }
 }
 
 struct Shop {

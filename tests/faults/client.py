@@ -104,7 +104,7 @@ class Record:
         self.orders: list[Order] = []
         self.name = f"r{next(self._runs)}"
         # One order in so many asks for this code.
-        self.codes: tuple[str, ...] = (None, None, None, "SAVE10", "HAPPYHRS", "LIMITED")
+        self.codes: tuple[str, ...] = (None, None, None, "SAVE10", "HAPPYHRS", "LIMITED", "PLENTY")
         self.answer_seconds, self.pause = 10.0, 0.05
 
     def new_order(self) -> Order:
@@ -187,11 +187,11 @@ class Record:
 
     def recovered_after(self, moment: float, before: float, window: float = 0.5) -> float:
         """How long after a moment orders were acknowledged at four fifths of the full rate again. The full rate is that
-        from before, or that of the last second, if the machine has become busier; never below a quarter of the first."""
+        from before, or that of the last second, if the machine has become busier; never below half of the first."""
         done = sorted(each.at + each.seconds for each in self.attempts(moment - 30) if each.status == 200)
         done = [each for each in done if each >= moment]
         last = sum(each > done[-1] - 1 for each in done) if done else 0
-        full_rate = max(min(before, last), before / 4)
+        full_rate = max(min(before, last), before / 2)
         enough = max(int(0.8 * full_rate * window), 1)
         for first, last in zip(done, done[enough - 1 :], strict=False):
             if last - first <= window:

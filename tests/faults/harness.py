@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from client import ADMIN_KEY, KEY, OTHER_KEY, REASONS_503, STATUSES, Connection, Record, post
+from load import wrk
 from machine import PEPPER, REPOSITORY, Api, Postgres, Process
 from proxy import Proxy
 
@@ -24,6 +25,7 @@ PROMOTIONS = f"""code,kind,value,min_items,min_subtotal,max_discount,starts_at,e
 HAPPYHOURS,percentage,18,,,,,,,,true
 SAVE10,percentage,10,,,,,,,,true
 LIMITED,fixed,1.00,,,,,,{LIMITED_USES},,true
+PLENTY,fixed,1.00,,,,,,1000000,,true
 """
 # The other client is there for load that nobody writes down.
 USERS = f"""client,key,key_hash,scopes
@@ -148,6 +150,8 @@ class Shop:
         self.database = engine(self.folder, server)
         self.apis: list[Api] = []
         self.records: list[Record] = []
+        # Of the other client, of whom only sums are known.
+        self.loads: list[dict] = []
         # In front of the database, where a scenario asked for one.
         self.proxy: Proxy | None = None
         self.data = self.folder / "data"
@@ -191,6 +195,12 @@ class Shop:
         self.run.load = self.run.load or f"{clients} clients"
         return self.record(ports).ordering(clients, think)
 
+    async def load(self, seconds: float, connections: int, **how: object) -> dict:
+        """Orders by wrk, to the first API; what it was told is compared with the database at the end, too."""
+        done = await wrk(self.apis[0].port, seconds, connections, **how)
+        self.loads.append({**done, "connections": connections})
+        return done
+
     async def check(self) -> None:
         """What must hold after every run, whatever was broken."""
         run, database = self.run, self.database
@@ -230,10 +240,25 @@ class Shop:
         for what, query in self._wrong_rows().items():
             [[count]] = await database.sql(query)
             run.expect(count == "0", f"{count} {what}")
+        if self.loads:
+            await self._compare_loads()
         await self._replay(acknowledged)
         for secret in (KEY, ADMIN_KEY, PEPPER):
             tellers = [path.name for path in self.folder.glob("*.log") if secret.encode() in path.read_bytes()]
             run.expect(not tellers, f"a secret is in {tellers}")
+
+    async def _compare_loads(self) -> None:
+        """As many orders are there as were acknowledged, or not many more: those whose outcome nobody was told."""
+        count = "select count(*) from orders where client_id = (select id from api_clients where name = 'load')"
+        [[stored]] = await self.database.sql(count)
+        told = sum(load["statuses"].get("200", 0) for load in self.loads)
+        # At its end wrk leaves a request on each connection.
+        untold = sum(load["unknown"] + load["unanswered"] + load["connections"] for load in self.loads)
+        self.run.acknowledged += told
+        self.run.requests += sum(sum(load["statuses"].values()) for load in self.loads)
+        self.run.lost += max(told - int(stored), 0)
+        self.run.doubled += max(int(stored) - told - untold, 0)
+        self.run.expect(told <= int(stored) <= told + untold, f"{stored} orders of the load, told of {told}, not told of {untold}")
 
     async def _recorded_ids(self) -> set[str]:
         query = f"select {self.database.ID} from orders where client_id = (select id from api_clients where name = 'recorder')"
@@ -246,15 +271,21 @@ class Shop:
         )
         total = "o.subtotal_cents is null or o.discount_cents is null or o.total_cents is null or o.total_cents < 0"
         counter = "coalesce((select used from limit_counters where name = 'promotion:LIMITED'), 0)"
-        redeemed = "(select count(*) from promotion_redemptions where promotion_code = 'LIMITED')"
-        coded = "(select count(*) from order_summaries where coupon_code = 'LIMITED')"
+        # Of one that is used up soon, and of one that never is.
+        counts = {
+            f"counts of the uses of {code} that differ": f"select count(*) from (select "
+            f"coalesce((select used from limit_counters where name = 'promotion:{code}'), 0) as used, "
+            f"(select count(*) from promotion_redemptions where promotion_code = '{code}') as redeemed, "
+            f"(select count(*) from order_summaries where coupon_code = '{code}') as coded) u "
+            "where used <> redeemed or used <> coded"
+            for code in ("LIMITED", "PLENTY")
+        }
         return {
             "orders without total, without lines, or whose lines less the discount are not the total": "select count(*) "
             f"from order_summaries o where {total} or o.subtotal_cents - o.discount_cents <> o.total_cents "
             f"or coalesce({lines}, 'none') <> o.subtotal_cents || ' - ' || o.discount_cents",
             "uses above the limit of a promotion": f"select count(*) from (select {counter} as used) u where used > {LIMITED_USES}",
-            "counts of a promotion's uses that differ": f"select count(*) from (select {counter} as used) u "
-            f"where used <> {redeemed} or used <> {coded}",
+            **counts,
             "keys without their order": "select count(*) from idempotency_keys k where not exists "
             "(select 1 from orders o where o.id = k.order_id)",
         }

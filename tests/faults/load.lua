@@ -7,8 +7,9 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
--- Of this thread; done() reads it.
+-- Of this thread; done() reads them.
 totals = {}
+unknown = 0
 
 function init()
   if wrk.path == "/api/order" then
@@ -41,13 +42,17 @@ if pause > 0 then
   end
 end
 
-function response(status)
+function response(status, _, body)
   totals[status] = (totals[status] or 0) + 1
+  if status == 503 and body:find("outcome_unknown", 1, true) then
+    unknown = unknown + 1
+  end
 end
 
 function done(summary, latency)
-  local parts = {}
+  local parts, of_unknown_outcome = {}, 0
   for _, thread in ipairs(threads) do
+    of_unknown_outcome = of_unknown_outcome + (thread:get("unknown") or 0)
     for status, count in pairs(thread:get("totals") or {}) do
       table.insert(parts, string.format('"%d": %d', status, count))
     end
@@ -59,8 +64,8 @@ function done(summary, latency)
   end
   local errors = summary.errors
   io.write(string.format(
-    'RESULT {"seconds": %f, "rate": %f, "p50": %f, "p99": %f, "max": %f, "unanswered": %d, "statuses": {%s}, "sample": [%s]}\n',
+    'RESULT {"seconds": %f, "rate": %f, "p50": %f, "p99": %f, "max": %f, "unanswered": %d, "unknown": %d, "statuses": {%s}, "sample": [%s]}\n',
     summary.duration / 1e6, summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1e6,
-    latency:percentile(99) / 1e6, latency.max / 1e6, errors.connect + errors.read + errors.write + errors.timeout,
+    latency:percentile(99) / 1e6, latency.max / 1e6, errors.connect + errors.read + errors.write + errors.timeout, of_unknown_outcome,
     table.concat(parts, ", "), table.concat(sample, ", ")))
 end

@@ -122,6 +122,15 @@ class Process:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
+    def most_memory_mb(self) -> float:
+        """The most resident memory that it ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    def files(self) -> int:
+        """How many files and connections it has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     async def run(self, seconds: float = 120) -> int:
         """Starts it and waits for its end."""
         self.spawn()

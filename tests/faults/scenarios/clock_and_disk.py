@@ -233,6 +233,8 @@ async def full_for_the_log(run: Run, disk: Path) -> None:
         async with shop.ordering(8) as record:
             await asyncio.sleep(run.times(1, 10))
             run.faults["full log disk"] += 1
+            usage = subprocess.run(["df", "--output=avail", "-k", disk], capture_output=True, text=True, check=True)
+            run.expect(usage.stdout.split()[1] == "0", f"the log's disk has {usage.stdout.split()[1]} KiB left")
             refused = [each for each in record.attempts() if each.status not in (200, 422)]
             run.expect(not refused, f"with a full log: {refused[:1]}")
             filler.unlink()

@@ -19,9 +19,12 @@ async def one_key(run: Run) -> None:
             first = record.new_order()
             copies = [first, *(Order(first.key, first.body) for _ in connections[1:])]
             await asyncio.gather(*(map(record.converge, connections, copies)))
-            run.requests += sum(len(copy.attempts) for copy in copies[1:])
+            record.orders += copies[1:]
             different = sum((copy.status, copy.answer) != (first.status, first.answer) for copy in copies)
             run.expect(not different, f"{different} of 64 clients with one key got another answer")
+            placed = [copy for copy in copies if copy.status == 200]
+            first_answers = sum("idempotent-replayed" not in copy.attempts[-1].headers for copy in placed)
+            run.expect(first_answers == bool(placed), f"{first_answers} of 64 answers were no repetition")
             # The code LIMITED may be used up: then all are refused.
             run.expect(first.status in (200, 422), f"an order was answered {first.status}")
         run.load, run.faults["rounds with one key"] = "64 clients", rounds

@@ -8,7 +8,6 @@ import time
 
 from client import percentile
 from harness import Run, Shop, scenario
-from load import wrk
 
 CONNECTIONS = 64
 
@@ -22,22 +21,23 @@ async def soak(run: Run) -> None:
     async with run.shop(server=server) as shop:
         [api] = shop.apis
         await born_old(shop)
-        capacity = (await wrk(api.port, 10, CONNECTIONS, keyed=True))["rate"]
+        capacity = (await shop.load(10, CONNECTIONS, keyed=True))["rate"]
         target = 0.6 * capacity
         # Clients wait for answers too, so the pause between two requests is less than their time.
         pause = CONNECTIONS / target
-        pause -= CONNECTIONS / (await wrk(api.port, 10, CONNECTIONS, keyed=True, pause=pause))["rate"] - pause
+        pause -= CONNECTIONS / (await shop.load(10, CONNECTIONS, keyed=True, pause=pause))["rate"] - pause
         memory: list[tuple[float, float]] = []
         parts: list[dict] = []
         async with shop.ordering(2, think=0.1):
             started = time.monotonic()
             for _ in range(minutes):
-                load = asyncio.create_task(wrk(api.port, 60, CONNECTIONS, keyed=True, pause=pause))
+                load = asyncio.create_task(shop.load(60, CONNECTIONS, keyed=True, pause=pause))
                 while not load.done():
                     await asyncio.wait([load], timeout=5)
                     memory.append((time.monotonic() - started, api.memory_mb()))
                 parts.append(await load)
-                run.expect(set(parts[-1]["statuses"]) == {"200"}, f"minute {len(parts)}: {parts[-1]['statuses']}")
+                all_placed = set(parts[-1]["statuses"]) == {"200"} and not parts[-1]["unanswered"]
+                run.expect(all_placed, f"minute {len(parts)}: {parts[-1]['statuses']}, {parts[-1]['unanswered']} not answered")
             [[left]] = await shop.database.sql("select count(*) from idempotency_keys where key not like 'r%'")
         rate = statistics.mean(part["rate"] for part in parts)
         run.load = f"{rate:.0f} of {capacity:.0f} orders/s"

@@ -54,10 +54,10 @@ impl Store {
 
     /// After so long without use a connection is tried before an order is entrusted to it.
     const TRUSTED_IDLE: Duration = Duration::from_millis(250);
-    const PING_DEADLINE: Duration = Duration::from_millis(150);
+    const PING_DEADLINE: Duration = Duration::from_millis(400);
 
     /// How long connecting may take where nobody waits for it yet, and where a batch does.
-    pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+    pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
     const RECONNECT_DEADLINE: Duration = Duration::from_millis(250);
 
     /// Connects if there is no connection, or none that answers, within `deadline`.

@@ -310,7 +310,8 @@ impl Writer {
     }
 
     const RECEIVE: usize = 32;
-    const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
+    /// Shorter than an order waits for a connection: who comes when the database is there again is served.
+    const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
     /// Stores a batch and answers everyone in it.
     async fn write(&mut self, batch: Vec<Job>) {

@@ -12,8 +12,8 @@ from client import OTHER_KEY
 
 
 async def wrk(port: int, seconds: float, connections: int, path: str = "/api/order", keyed: bool = False, pause: float = 0.0) -> dict:
-    """Sends requests as fast as answers come, or with a pause before each; rate, latencies in
-    seconds, how often which status came, and of each thousandth of the latencies one."""
+    """Sends requests as fast as answers come, or with a pause before each; rate, latencies in seconds,
+    how often which status came, and of each thousandth of the latencies one."""
     process = await asyncio.create_subprocess_exec(
         "wrk", "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "10s",
         "-s", str(Path(__file__).with_name("load.lua")), f"http://127.0.0.1:{port}{path}",

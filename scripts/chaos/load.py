@@ -25,6 +25,9 @@ from urllib.parse import urlsplit
 ORDER = json.dumps({"items": [{"productId": "1", "quantity": 2}, {"productId": "3", "quantity": 1}]})
 # Answers after which docs/ordering.md says: send the same again.
 AGAIN = {408, 409, 429, 500, 502, 503, 504}
+# A new key may be refused for so long, and is known to every instance once none has refused it for so long.
+KEY_SECONDS = 10
+EVERYWHERE_SECONDS = 1
 
 
 class Load:
@@ -86,6 +89,17 @@ class Load:
             if self.over.wait(self.arguments.clients / self.arguments.rate):
                 return
 
+    def await_key(self) -> None:
+        """Until the key is known everywhere: each instance learns of a new one by itself, within a second."""
+        start = refused = time.monotonic()
+        while time.monotonic() < refused + EVERYWHERE_SECONDS:
+            status, body, _ = self.ask("GET", "/api/order?limit=1")
+            if status == 403 and b"invalid_api_key" in body:
+                refused = time.monotonic()
+                if refused > start + KEY_SECONDS:
+                    raise ValueError(f"the key is not known after {KEY_SECONDS} s: {body[:200]!r}")
+            time.sleep(0.05)
+
     def placed(self) -> set[str]:
         """The ids of the client's orders, from all pages."""
         found: set[str] = set()
@@ -103,6 +117,7 @@ class Load:
 
     def run(self) -> None:
         """Until told to stop, or for the longest time."""
+        self.await_key()
         before = self.placed()
         threads = [threading.Thread(target=self.client, daemon=True) for _ in range(self.arguments.clients)]
         for thread in threads:

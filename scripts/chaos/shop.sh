@@ -117,11 +117,14 @@ CONFIGURATION
   await 10 "nginx serves $url" "$programs/order-food" healthcheck --url "$url/readyz" 2>"$folder/healthcheck"
 }
 
+is_running_or_gone() { grep -q '^running$' "$folder/load" || is_gone "$load"; }
+
 # start_load ARGUMENT...: and waits until orders are answered.
 start_load() {
   SHOP_API_KEY=$key python3 "$chaos/load.py" --url "$url" "$@" >"$folder/load" &
   load=$!
-  await 30 "orders are answered" grep -q '^running$' "$folder/load"
+  await 30 "orders are answered" is_running_or_gone
+  grep -q '^running$' "$folder/load" || fail "no load: $(cat "$folder/load")"
 }
 
 # finish_load SECONDS: goes on for so long after the fault, and then fails or not.

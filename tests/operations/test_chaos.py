@@ -45,6 +45,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
     orders: dict[str, str] = {}
     asked: set[str] = set()
     panics = 0
+    # How often a key that was just made is refused.
+    unknown = 0
     _lock = threading.Lock()
 
     def _answer(self, status: int, body: object) -> None:
@@ -58,6 +60,9 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/panic"):
             type(self).panics += 1
             self._answer(404 if self.fault == "no fault injection" else 200 if self.fault == "caught" else 500, {"reason": "internal"})
+        elif "/api/order" in self.path and self.unknown:
+            type(self).unknown -= 1
+            self._answer(403, {"reason": "invalid_api_key"})
         elif "/api/order" in self.path:
             with self._lock:
                 ids = list(self.orders.values())
@@ -87,7 +92,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def shop() -> Iterator[http.server.ThreadingHTTPServer]:
     """The shop on a free port."""
-    Shop.fault, Shop.orders, Shop.asked, Shop.panics = "", {}, set(), 0
+    Shop.fault, Shop.orders, Shop.asked, Shop.panics, Shop.unknown = "", {}, set(), 0, 0
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
     threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True).start()
     yield server
@@ -239,6 +244,13 @@ def test_the_load_compares_what_was_told_with_what_is_stored(shop: http.server.T
     Shop.fault = fault
     done = load(shop)
     assert done.returncode == 1 and says in done.stdout
+
+
+def test_the_load_begins_when_its_key_is_known(shop: http.server.ThreadingHTTPServer) -> None:
+    Shop.unknown = 10
+    done = load(shop)
+    assert done.returncode == 0, done.stdout
+    assert Shop.unknown == 0 and Shop.orders
 
 
 def test_shell_scripts() -> None:

@@ -205,15 +205,15 @@ class Record:
 
 
 class Prober:
-    """Asks for paths again and again, and writes down what it was told."""
+    """Asks for paths, or other things by a name, again and again, and writes down what it was told."""
 
-    def __init__(self, port: int, *paths: str, pause: float = 0.02) -> None:
-        self.port, self.paths, self.pause = port, paths, pause
+    def __init__(self, port: int, *paths: str, pause: float = 0.02, **requests: bytes) -> None:
+        self.port, self.pause = port, pause
+        self.requests = {path: head("GET", path) + b"\r\n" for path in paths} | requests
         self.seen: list[tuple[float, str, int, float]] = []
 
-    async def _run(self, path: str) -> None:
+    async def _run(self, path: str, request: bytes) -> None:
         connection = Connection(self.port)
-        request = head("GET", path) + b"\r\n"
         while True:
             started = time.monotonic()
             try:
@@ -224,7 +224,7 @@ class Prober:
             await asyncio.sleep(self.pause)
 
     async def __aenter__(self) -> Prober:
-        self.tasks = [asyncio.create_task(self._run(path)) for path in self.paths]
+        self.tasks = [asyncio.create_task(self._run(path, request)) for path, request in self.requests.items()]
         return self
 
     async def __aexit__(self, *_: object) -> None:

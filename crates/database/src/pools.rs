@@ -38,10 +38,11 @@ pub struct PoolUsage {
 pub type PooledConnection = Engine<PoolConnection<Postgres>, PoolConnection<Sqlite>>;
 
 impl Pools {
-    /// How long a request waits for a first connection before the database counts as away.
-    const CONNECT_PATIENCE: Duration = Duration::from_millis(200);
-    /// How long a request waits while others use all connections.
-    const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+    /// How long a request waits for a connection to a server. Nobody can tell a server that is away from one that others
+    /// keep busy, and who asks one that is away is to hear of it within 250 ms.
+    const SERVER_PATIENCE: Duration = Duration::from_millis(225);
+    /// How long a request waits for a file, which is never away, only in use by others.
+    const FILE_PATIENCE: Duration = Duration::from_secs(1);
     /// How long making a connection may take. Longer than a request waits: the connection serves the next one.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -70,16 +71,16 @@ impl Pools {
     /// A connection for reading.
     pub async fn reader(&self) -> Result<PooledConnection, sqlx::Error> {
         Ok(match &self.0 {
-            Engine::Postgres(pool) => Engine::Postgres(acquire(pool).await?),
-            Engine::Sqlite(pools) => Engine::Sqlite(acquire(&pools.reader).await?),
+            Engine::Postgres(pool) => Engine::Postgres(acquire(pool, Self::SERVER_PATIENCE).await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(acquire(&pools.reader, Self::FILE_PATIENCE).await?),
         })
     }
 
     /// A connection for writing.
     pub async fn writer(&self) -> Result<PooledConnection, sqlx::Error> {
         Ok(match &self.0 {
-            Engine::Postgres(pool) => Engine::Postgres(acquire(pool).await?),
-            Engine::Sqlite(pools) => Engine::Sqlite(acquire(&pools.writer).await?),
+            Engine::Postgres(pool) => Engine::Postgres(acquire(pool, Self::SERVER_PATIENCE).await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(acquire(&pools.writer, Self::FILE_PATIENCE).await?),
         })
     }
 
@@ -115,8 +116,10 @@ fn usage<DB: sqlx::Database>(name: &'static str, pool: &Pool<DB>) -> PoolUsage {
 
 /// Waits no longer than a request can. Connecting goes on behind it: where a handshake takes longer than a request
 /// waits, giving up on it each time would mean never to connect.
-async fn acquire<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, sqlx::Error> {
-    let patience = if pool.size() == 0 { Pools::CONNECT_PATIENCE } else { Pools::ACQUIRE_TIMEOUT };
+async fn acquire<DB: sqlx::Database>(
+    pool: &Pool<DB>,
+    patience: Duration,
+) -> Result<PoolConnection<DB>, sqlx::Error> {
     let pool = pool.clone();
     let acquiring = tokio::spawn(async move { pool.acquire().await });
     match timeout(patience, acquiring).await {

@@ -4,12 +4,14 @@ use std::any::Any;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Extensions;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// The connections of a server. Cloning gives another handle.
@@ -29,6 +31,8 @@ pub struct Connection {
     stream: TcpStream,
     /// Milliseconds since the start of the server: since then no request is under way.
     idle_since: AtomicU64,
+    /// Requests that came on it.
+    requests: AtomicU32,
     /// An answer said that it is the last one (RFC 9112, section 9.6).
     is_closing: AtomicBool,
 }
@@ -71,6 +75,7 @@ impl Connections {
             connections: self.clone(),
             stream: handle.into(),
             idle_since: AtomicU64::new(self.now()),
+            requests: AtomicU32::new(0),
             is_closing: AtomicBool::new(false),
         });
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
@@ -112,6 +117,36 @@ impl Default for Connections {
 }
 
 impl Connection {
+    /// Whether the client reads its answers, which is looked at for some requests. Who sends requests without reading what
+    /// comes back has to wait here: the answers would pile up in this process. Who waits too long is disconnected.
+    pub async fn takes_answers(&self) -> bool {
+        const LOOK_EVERY: u32 = 16;
+        const PATIENCE: Duration = Duration::from_secs(5);
+        const PAUSE: Duration = Duration::from_millis(20);
+        if !self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1).is_multiple_of(LOOK_EVERY) {
+            return true;
+        }
+        // The server sends nothing while there is always a next request that it can read, or answer at once.
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !self.has_room() {
+            if Instant::now() > deadline {
+                self.end();
+                return false;
+            }
+            sleep(PAUSE).await; // ok: until the deadline
+        }
+        true
+    }
+
+    /// Whether the kernel takes more of what is to be sent.
+    fn has_room(&self) -> bool {
+        let mut descriptors = [PollFd::new(&self.stream, PollFlags::OUT)];
+        poll(&mut descriptors, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
     /// Notes that a request is under way, until the answer is dropped.
     #[must_use]
     pub fn begin_request(self: &Arc<Self>) -> Busy {
@@ -226,6 +261,36 @@ mod tests {
         busy_client.write_all(b"y").unwrap();
         drop(request);
         assert!(busy.idle_since.load(Ordering::Relaxed) < u64::MAX);
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_given_nothing_more() {
+        let connections = Connections::new();
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let mut answers = server.try_clone().unwrap();
+        let server = actix_web::rt::net::TcpStream::from_std(server).unwrap();
+        let mut data = Extensions::new();
+        connections.note(&server, &mut data);
+        let connection = data.remove::<Arc<Connection>>().unwrap();
+        for _ in 0..16 {
+            assert!(connection.takes_answers().await);
+        }
+        // The kernel hands on what it takes, until both sides are full.
+        let mut times_full = 0;
+        while times_full < 50 {
+            times_full = if answers.write(&[0; 8192]).is_ok() { 0 } else { times_full + 1 };
+            sleep(Duration::from_micros(100)).await;
+        }
+        for _ in 0..15 {
+            assert!(connection.takes_answers().await);
+        }
+        assert!(!connection.takes_answers().await);
+        let mut sent = Vec::new();
+        // What the kernel had is still read, and then comes the end.
+        assert!(client.read_to_end(&mut sent).is_ok());
     }
 
     #[cfg(target_os = "linux")]

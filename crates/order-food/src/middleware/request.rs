@@ -43,6 +43,11 @@ pub async fn around<B: MessageBody + 'static>(
         connection.end_soon().await;
         return Err(ApiError::of_framework(StatusCode::BAD_REQUEST).into());
     }
+    if let Some(connection) = &connection
+        && !connection.takes_answers().await
+    {
+        return Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT).into());
+    }
     let _in_flight = app.in_flight.enter();
     let _busy = connection.as_ref().map(Connection::begin_request);
     let method = method_name(request.method());

@@ -47,12 +47,21 @@ impl Store {
         self.connection.is_some()
     }
 
+    /// Whether there is a connection that need not be tried first.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.connection.is_some() && self.used_at.elapsed() <= Self::TRUSTED_IDLE
+    }
+
     /// After so long without use a connection is tried before an order is entrusted to it.
     const TRUSTED_IDLE: Duration = Duration::from_millis(250);
-    const PING_DEADLINE: Duration = Duration::from_millis(150);
+    const PING_DEADLINE: Duration = Duration::from_millis(400);
 
-    /// Connects if there is no connection, or none that answers.
-    pub(super) async fn connect(&mut self) -> Result<&mut Connection, sqlx::Error> {
+    /// How long connecting may take, and after that preparing, where nobody waits for it yet, and where a batch does.
+    pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+    const RECONNECT_DEADLINE: Duration = Duration::from_millis(250);
+
+    /// Connects if there is no connection, or none that answers. `deadline` holds for each of the two steps.
+    pub(super) async fn connect(&mut self, deadline: Duration) -> Result<&mut Connection, sqlx::Error> {
         if self.used_at.elapsed() > Self::TRUSTED_IDLE
             && let Some(connection) = &mut self.connection
         {
@@ -63,9 +72,12 @@ impl Store {
         }
         self.used_at = Instant::now();
         if self.connection.is_none() {
-            let mut connection = Session::connect_once(&self.url, "order-food-writer").await?;
+            let late = || sqlx::Error::PoolTimedOut;
+            let connecting = Session::connect_once(&self.url, "order-food-writer");
+            let mut connection = timeout(deadline, connecting).await.map_err(|_| late())??;
             if let Engine::Postgres(connection) = &mut connection {
-                self.backend = Some(postgres::prepare_session(connection).await?);
+                let preparing = postgres::prepare_session(connection);
+                self.backend = Some(timeout(deadline, preparing).await.map_err(|_| late())??);
             }
             self.connection = Some(connection);
         }
@@ -75,7 +87,7 @@ impl Store {
     /// Stores the orders in one transaction. Says of each what became of it.
     pub(super) async fn store(&mut self, orders: &[&NewOrder]) -> Result<Outcomes, sqlx::Error> {
         // Nothing was sent yet: a failure here is certainly none of the orders'.
-        if let Err(error) = self.connect().await {
+        if let Err(error) = self.connect(Self::RECONNECT_DEADLINE).await {
             tracing::warn!(cause = telemetry::causes(&error), "the order writer has no database");
             return Err(sqlx::Error::PoolTimedOut);
         }
@@ -106,7 +118,7 @@ impl Store {
     /// Which of the ids are there, after a connection was lost. Nothing is still on its way when this answers: a commit
     /// that came after the answer would make "not stored" a lie.
     pub(super) async fn stored_ids(&mut self, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
-        self.connect().await?;
+        self.connect(Self::RECONNECT_DEADLINE).await?;
         let found = match &mut self.connection {
             None => return Err(sqlx::Error::PoolTimedOut),
             Some(Engine::Sqlite(connection)) => sqlite::stored_ids(connection, ids).await,

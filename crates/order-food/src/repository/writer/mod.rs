@@ -20,7 +20,7 @@ use std::time::Duration;
 use database::DatabaseUrl;
 use telemetry::traces;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{Instrument, Span};
 
 use super::{NewOrder, OrderPlacement, RepositoryError};
@@ -64,7 +64,7 @@ impl OrderWriter {
     /// How long an order may take altogether.
     const DEADLINE: Duration = Duration::from_millis(1600);
     /// How long an order waits for a writer that has no connection.
-    const UNCONNECTED_DEADLINE: Duration = Duration::from_millis(200);
+    const UNCONNECTED_DEADLINE: Duration = Duration::from_millis(150);
 
     /// Starts as many writers as commits make sense at the same time: SQLite has one, PostgreSQL `writers`. One of them
     /// does all the work as long as it can: the fewer commits, the less each order costs. Where a commit takes long, be
@@ -201,9 +201,26 @@ impl Writer {
     async fn run(mut self) {
         let mut backlog = VecDeque::new();
         loop {
-            // Connects ahead of the first order, and again after a loss; if that fails, the order tells.
-            let _ = self.store.connect().await;
+            // Connects ahead of the first order, and again after a loss. Without a connection no order is begun, and others
+            // take what waits.
+            let is_away = !self.store.is_trusted();
+            if is_away {
+                self.place.note();
+            }
+            let connected = self.store.connect(Store::CONNECT_DEADLINE).await.map(drop);
             self.count();
+            if let Err(failure) = &connected {
+                if self.refuse_all(failure, &mut backlog) {
+                    return;
+                }
+                sleep(Self::RECONNECT_PAUSE).await; // ok: then it is time to try again; orders do not wait for it
+            }
+            if is_away {
+                self.place.note();
+            }
+            if connected.is_err() {
+                continue;
+            }
             match self.next_batch(&mut backlog).await {
                 Some(batch) if batch.is_empty() => {}
                 Some(batch) => {
@@ -234,6 +251,30 @@ impl Writer {
         self.is_counted = is_connected;
     }
 
+    /// Tells everyone who waits that there is no database, where no other writer has one. Whether nobody can send any
+    /// more.
+    fn refuse_all(&self, failure: &sqlx::Error, backlog: &mut VecDeque<Job>) -> bool {
+        // Who has the queue has a connection.
+        let Ok(mut jobs) = self.jobs.try_lock() else { return false };
+        let mut refused = 0;
+        while self.connected.load(Ordering::Relaxed) == 0
+            && let Some(job) = backlog.pop_front().or_else(|| jobs.try_recv().ok())
+        {
+            if !job.is_claimed.swap(true, Ordering::AcqRel) {
+                job.answer(Err(RepositoryError::Unavailable(None)));
+                refused += 1;
+            }
+        }
+        if refused > 0 {
+            tracing::warn!(
+                orders = refused,
+                cause = telemetry::causes(failure),
+                "the order writer has no database"
+            );
+        }
+        jobs.is_closed() && jobs.is_empty()
+    }
+
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
     async fn next_batch(&mut self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
         if backlog.is_empty() {
@@ -242,10 +283,7 @@ impl Writer {
                 self.place.wait_for_turn().await;
                 self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await
             };
-            // Without a connection it is time to try again before long, with or without an order.
-            let wait =
-                if self.is_counted { Ok(wait.await) } else { timeout(Self::RECONNECT_PAUSE, wait).await };
-            if wait == Ok(0) {
+            if wait.await == 0 {
                 return None;
             }
             backlog.extend(received);
@@ -272,7 +310,8 @@ impl Writer {
     }
 
     const RECEIVE: usize = 32;
-    const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
+    /// Shorter than an order waits for a connection: who comes when the database is there again is served.
+    const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
     /// Stores a batch and answers everyone in it.
     async fn write(&mut self, batch: Vec<Job>) {
@@ -392,7 +431,7 @@ impl Writer {
                     return;
                 }
                 Ok(Err(_)) if Instant::now() + Self::ASK_PAUSE < deadline => {
-                    tokio::time::sleep(Self::ASK_PAUSE).await; // ok: asks again until the deadline
+                    sleep(Self::ASK_PAUSE).await; // ok: asks again until the deadline
                 }
                 _ => {
                     for job in part {

@@ -2,16 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use uuid::Uuid;
 
 use super::super::{KeyClaim, NewOrder, Redemption, StoredAnswer};
 use super::batch::{
     AnswerRow, Limits, Outcomes, after_commit, all_stored, conflicts, counter_names, hand_out, outcomes,
 };
-
-/// How long a statement waits for a key or a counter that another transaction holds.
-const LOCK_TIMEOUT: &str = "set lock_timeout = '250ms'";
 
 /// For orders without key and promotion, the bulk of them.
 const STORE_PLAIN: &str = "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
@@ -63,6 +60,8 @@ const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select
 const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from idempotency_keys k \
     join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key";
 
+const STORED: &str = "select id from orders where id = any($1::uuid[])";
+
 /// A server process: numbers are used again, so its start belongs to it.
 #[derive(sqlx::FromRow)]
 pub(super) struct Backend {
@@ -70,10 +69,15 @@ pub(super) struct Backend {
     started_at: String,
 }
 
+/// Also prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to
+/// prepare its own would not be done in time, lose its connection for that, and so would the next one.
 pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Backend, sqlx::Error> {
-    const SELF: &str =
-        "select pid, backend_start::text as started_at from pg_stat_activity where pid = pg_backend_pid()";
-    sqlx::query(LOCK_TIMEOUT).execute(&mut *connection).await?;
+    // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds.
+    const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false) \
+                        from pg_stat_activity where pid = pg_backend_pid()";
+    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, ANSWERS, STORED] {
+        connection.prepare(statement.into_sql_str()).await?;
+    }
     sqlx::query_as(SELF).fetch_one(connection).await
 }
 
@@ -241,9 +245,6 @@ pub(super) async fn stored_ids(
     connection: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
-    let found: Vec<Uuid> = sqlx::query_scalar("select id from orders where id = any($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let found: Vec<Uuid> = sqlx::query_scalar(STORED).bind(ids).fetch_all(connection).await?;
     Ok(found.into_iter().collect())
 }

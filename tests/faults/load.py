@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from client import OTHER_KEY
+from client import OTHER_KEY, percentile
 
 
 async def wrk(port: int, seconds: float, connections: int, path: str = "/api/order", keyed: bool = False, pause: float = 0.0) -> dict:
@@ -28,3 +28,8 @@ async def wrk(port: int, seconds: float, connections: int, path: str = "/api/ord
     result = next((line for line in out.decode().splitlines() if line.startswith("RESULT ")), None)
     assert result, f"wrk: {out.decode()} {err.decode()}"
     return json.loads(result.removeprefix("RESULT "))
+
+
+def p99(loads: list[dict]) -> float:
+    """Of all latencies of several loads; seldom answers that take long are in some of them and not in others."""
+    return percentile([each for load in loads for each in load["sample"]], 0.99)

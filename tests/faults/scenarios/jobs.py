@@ -10,6 +10,7 @@ from pathlib import Path
 
 from client import Connection, head
 from harness import Run, Shop, scenario
+from load import p99
 from machine import Process, Sqlite
 
 
@@ -123,7 +124,7 @@ async def refreshed(run: Run) -> None:
         run.load = "wrk, 32 connections"
         for each in (*alone, *beside):
             run.expect(set(each["statuses"]) == {"200"}, f"orders: {each['statuses']}")
-        before, after = (statistics.median(each["p99"] for each in part) for part in (alone, beside))
+        before, after = p99(alone), p99(beside)
         run.figures.update({"orders/s": round_to_ten(alone), "p99 alone": before, "p99 beside a load": after})
         run.measure("p99 ratio", after / before, run.bar(1.2, 3.0), "")
         run.expect(seen == {(200, 1), (200, 2)}, f"readers saw {seen}")

@@ -6,8 +6,8 @@ import asyncio
 import statistics
 import time
 
-from client import percentile
 from harness import Run, Shop, scenario
+from load import p99
 
 CONNECTIONS = 64
 
@@ -49,9 +49,7 @@ async def soak(run: Run) -> None:
         run.figures["memory"] = f"{settled[0][1]:.0f} to {settled[-1][1]:.0f} MB"
         run.measure("memory slope", slope, 1.0, "MB/min")
         fifth = max(minutes // 5, 1)
-        first, last = (
-            percentile([each for part in some for each in part["sample"]], 0.99) for some in (parts[warm : warm + fifth], parts[-fifth:])
-        )
+        first, last = p99(parts[warm : warm + fifth]), p99(parts[-fifth:])
         run.figures["p99 by minute"] = " ".join(f"{part['p99'] * 1000:.1f}" for part in parts)
         run.figures.update({"first p99": first, "last p99": last})
         run.measure("p99 drift", last / first - 1, 0.1, "")

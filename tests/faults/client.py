@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import itertools
 import json
@@ -29,6 +30,10 @@ class Attempt:
     reason: str
     headers: dict[str, str]
     refusal: bytes
+
+    def end(self) -> float:
+        """When it was answered, or given up."""
+        return self.at + self.seconds
 
 
 @dataclass(slots=True)
@@ -102,6 +107,8 @@ class Record:
     def __init__(self, ports: list[int], seed: int) -> None:
         self.ports, self.random = ports, random.Random(seed)
         self.orders: list[Order] = []
+        # All attempts, as they ended.
+        self.ended: list[Attempt] = []
         self.name = f"r{next(self._runs)}"
         # One order in so many asks for this code.
         self.codes: tuple[str, ...] = (None, None, None, "SAVE10", "HAPPYHRS", "LIMITED", "PLENTY")
@@ -132,6 +139,7 @@ class Record:
         refusal = b"" if status == 200 else body
         done = Attempt(started, time.monotonic() - started, status, reason, headers, refusal)
         order.attempts.append(done)
+        self.ended.append(done)
         if status not in TRY_AGAIN:
             order.status, order.answer = status, body
             order.id = json.loads(body)["id"] if status == 200 else ""
@@ -178,17 +186,19 @@ class Record:
 
     def attempts(self, since: float = 0.0, until: float = float("inf")) -> list[Attempt]:
         """All attempts that began between two moments."""
-        return [each for order in self.orders for each in order.attempts if since <= each.at < until]
+        # Whoever looks at all of them holds up the clients meanwhile.
+        ended = self.ended[bisect.bisect_left(self.ended, since, key=Attempt.end) :]
+        return [each for each in ended if since <= each.at < until]
 
     def rate(self, since: float, until: float) -> float:
         """Orders acknowledged a second."""
-        done = [each.at + each.seconds for each in self.attempts() if each.status == 200]
-        return sum(since <= moment < until for moment in done) / max(until - since, 1e-9)
+        first, last = (bisect.bisect_left(self.ended, moment, key=Attempt.end) for moment in (since, until))
+        return sum(each.status == 200 for each in self.ended[first:last]) / max(until - since, 1e-9)
 
     def recovered_after(self, moment: float, before: float, window: float = 0.5) -> float:
         """How long after a moment orders were acknowledged at four fifths of the full rate again. The full rate is that
         from before, or that of the last second, if the machine has become busier; never below half of the first."""
-        done = sorted(each.at + each.seconds for each in self.attempts(moment - 30) if each.status == 200)
+        done = sorted(each.end() for each in self.attempts(moment - 30) if each.status == 200)
         done = [each for each in done if each >= moment]
         last = sum(each > done[-1] - 1 for each in done) if done else 0
         full_rate = max(min(before, last), before / 2)

@@ -129,6 +129,15 @@ def smuggling() -> Iterator[Hostile]:
         yield Hostile(start + headers + end, {400}, f"smuggling, {name}")
 
 
+def injecting() -> Iterator[Hostile]:
+    """A second header within one that comes back, or goes to the log. Its end is taken for the end of a line, or refused."""
+    get = b"GET /livez HTTP/1.1\r\nHost: a\r\n"
+    ends = (b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\r\n", b"\n\r", b"\x00\r\n", b"\x0b", b"\x85", b"\xc4\x8d\xc4\x8a", b"%0d%0a", b"\\r\\n")
+    for name in (b"X-Request-Id", b"traceparent", b"Origin", b"Idempotency-Key", b"X-Forwarded-For", b"User-Agent"):
+        for end in ends:
+            yield Hostile(get + name + b": a" + end + b"Set-Cookie: a=b\r\n\r\n", {200, 400}, f"injecting, {name!r} {end!r}")
+
+
 def generated(seed: int, count: int) -> Iterator[Hostile]:
     """Good requests, each with something done to it."""
     rng = random.Random(seed)

@@ -18,7 +18,7 @@ from machine import get, until
 
 @scenario(11, "bad requests")
 async def bad_requests(run: Run) -> None:
-    by_hand = [*hostile.by_hand(), *hostile.large(), *hostile.smuggling()]
+    by_hand = [*hostile.by_hand(), *hostile.large(), *hostile.smuggling(), *hostile.injecting()]
     made = list(hostile.generated(run.seed, run.times(10_000, 100_000)))
     run.load = f"{len(by_hand)} by hand, {len(made)} generated"
     async with run.shop() as shop:

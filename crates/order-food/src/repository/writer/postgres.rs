@@ -76,7 +76,11 @@ pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Bac
     const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false) \
                         from pg_stat_activity where pid = pg_backend_pid()";
     for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, ANSWERS, STORED] {
-        connection.prepare(statement.into_sql_str()).await?;
+        match connection.prepare(statement.into_sql_str()).await {
+            // What the server has against it, the order that needs it is told.
+            Ok(_) | Err(sqlx::Error::Database(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
     sqlx::query_as(SELF).fetch_one(connection).await
 }

@@ -36,6 +36,8 @@ async def soak(run: Run) -> None:
                     await asyncio.wait([load], timeout=5)
                     memory.append((time.monotonic() - started, api.memory_mb()))
                 parts.append(await load)
+                # Answers take as long as they do by now.
+                pause = max(pause + CONNECTIONS / target - CONNECTIONS / parts[-1]["rate"], 0)
                 all_placed = set(parts[-1]["statuses"]) == {"200"} and not parts[-1]["unanswered"]
                 run.expect(all_placed, f"minute {len(parts)}: {parts[-1]['statuses']}, {parts[-1]['unanswered']} not answered")
             [[left]] = await shop.database.sql("select count(*) from idempotency_keys where key not like 'r%'")

@@ -144,8 +144,12 @@ impl NewOrder {
 
     /// Whether storing it may have to wait for another transaction.
     pub fn takes_locks(&self) -> bool {
-        self.idempotency.is_some()
-            || self.redemption.as_ref().is_some_and(|redemption| !redemption.limits.is_empty())
+        self.idempotency.is_some() || self.is_limited()
+    }
+
+    /// Whether its promotion can be used up: everyone who wants a use of it waits for everyone else.
+    pub fn is_limited(&self) -> bool {
+        self.redemption.as_ref().is_some_and(|redemption| !redemption.limits.is_empty())
     }
 
     /// About how many bytes go to the database.

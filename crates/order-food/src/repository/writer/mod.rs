@@ -373,15 +373,20 @@ impl Writer {
                 job.answer(Err(RepositoryError::Unavailable(None)));
             }
         } else if part.len() > 1 {
-            // Something in it is refused, or waits for somebody. What cannot have to wait goes first.
-            let (waiting, mut free): (Vec<_>, Vec<_>) =
-                part.into_iter().partition(|job| job.order.takes_locks());
-            let mut rest = waiting;
-            if free.is_empty() || rest.is_empty() {
-                let mut all = if free.is_empty() { rest } else { free };
-                free = all.split_off(all.len() / 2);
-                rest = all;
-            }
+            // Something in it is refused, or waits for somebody. What need not wait, most likely, goes first: limits are
+            // held often, keys seldom.
+            let differs = |class: &fn(&NewOrder) -> bool| {
+                let with = part.iter().filter(|job| class(&job.order)).count();
+                with > 0 && with < part.len()
+            };
+            let classes: [fn(&NewOrder) -> bool; 2] = [NewOrder::is_limited, NewOrder::takes_locks];
+            let (rest, free) = if let Some(class) = classes.into_iter().find(differs) {
+                part.into_iter().partition(|job| class(&job.order))
+            } else {
+                let mut rest = part;
+                let free = rest.split_off(rest.len() / 2);
+                (rest, free)
+            };
             parts.extend([rest, free]);
         } else {
             for job in part {

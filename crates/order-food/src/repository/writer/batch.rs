@@ -22,6 +22,8 @@ pub(super) struct Store {
     place: Place,
     connection: Option<Connection>,
     used_at: Instant,
+    /// Whether the connection has seen every statement.
+    is_prepared: bool,
     /// PostgreSQL's process behind the present connection.
     backend: Option<postgres::Backend>,
     /// The process behind a connection that was lost with a commit under way: it may still be at it.
@@ -38,6 +40,7 @@ impl Store {
             url,
             connection: None,
             used_at: Instant::now(),
+            is_prepared: false,
             backend: None,
             lost: None,
         }
@@ -57,11 +60,26 @@ impl Store {
     const PING_DEADLINE: Duration = Duration::from_millis(400);
 
     /// How long connecting may take, and after that preparing, where nobody waits for it yet, and where a batch does.
-    pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+    const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
     const RECONNECT_DEADLINE: Duration = Duration::from_millis(250);
 
+    /// Connects and prepares while nobody waits.
+    pub(super) async fn connect_ahead(&mut self) -> Result<(), sqlx::Error> {
+        self.connect(Self::CONNECT_DEADLINE).await?;
+        if let (Some(Engine::Postgres(connection)), false) = (&mut self.connection, self.is_prepared) {
+            let preparing = timeout(Self::CONNECT_DEADLINE, postgres::prepare_statements(connection)).await;
+            if let Err(error) = preparing.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                self.connection = None;
+                return Err(error);
+            }
+            self.is_prepared = true;
+        }
+        self.used_at = Instant::now();
+        Ok(())
+    }
+
     /// Connects if there is no connection, or none that answers. `deadline` holds for each of the two steps.
-    pub(super) async fn connect(&mut self, deadline: Duration) -> Result<&mut Connection, sqlx::Error> {
+    async fn connect(&mut self, deadline: Duration) -> Result<&mut Connection, sqlx::Error> {
         if self.used_at.elapsed() > Self::TRUSTED_IDLE
             && let Some(connection) = &mut self.connection
         {
@@ -80,6 +98,7 @@ impl Store {
                 self.backend = Some(timeout(deadline, preparing).await.map_err(|_| late())??);
             }
             self.connection = Some(connection);
+            self.is_prepared = false;
         }
         self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }

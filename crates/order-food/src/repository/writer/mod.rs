@@ -207,7 +207,7 @@ impl Writer {
             if is_away {
                 self.place.note();
             }
-            let connected = self.store.connect(Store::CONNECT_DEADLINE).await.map(drop);
+            let connected = self.store.connect_ahead().await;
             self.count();
             if let Err(failure) = &connected {
                 if self.refuse_all(failure, &mut backlog) {
@@ -232,6 +232,8 @@ impl Writer {
                     self.place.note();
                     self.room.begin_batch(self.number, now);
                     self.write(batch).await;
+                    // Before the next attempt to connect, which takes its time.
+                    self.count();
                     self.room.end_batch(self.number, orders, Instant::now());
                     self.place.note();
                 }
@@ -318,6 +320,10 @@ impl Writer {
         // Parts of the batch still to be stored, each by itself.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
+            let part = Self::in_time(part);
+            if part.is_empty() {
+                continue;
+            }
             let orders: Vec<&NewOrder> = part.iter().map(|job| &*job.order).collect();
             let started = Instant::now();
             let batch = traces::joint(part.iter().map(|job| &job.span), || {
@@ -337,6 +343,21 @@ impl Writer {
                 batch.end();
             }
         }
+    }
+
+    /// Leaves out those whose clients do not wait any more: they may have ordered again.
+    fn in_time(part: Vec<Job>) -> Vec<Job> {
+        let now = Instant::now();
+        let (part, late): (Vec<_>, Vec<_>) = part.into_iter().partition(|job| now < job.deadline);
+        for job in late {
+            let has_key = job.order.idempotency.is_some();
+            job.answer(Err(if has_key {
+                RepositoryError::KeyInProgress
+            } else {
+                RepositoryError::OutcomeUnknown(None)
+            }));
+        }
+        part
     }
 
     /// Tells everyone at once: a server thread that is woken by the first answer finds the others there already, and
@@ -427,8 +448,9 @@ impl Writer {
                     let now = Instant::now();
                     let (again, late): (Vec<_>, Vec<_>) =
                         missing.into_iter().partition(|job| now < job.deadline);
+                    // Not there yet: SQLite may still be at it, whose statements nobody ends.
                     for job in late {
-                        job.answer(Err(RepositoryError::Unavailable(None)));
+                        job.answer(Err(RepositoryError::OutcomeUnknown(None)));
                     }
                     if !again.is_empty() {
                         parts.push(again);

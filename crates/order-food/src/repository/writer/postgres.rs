@@ -69,12 +69,16 @@ pub(super) struct Backend {
     started_at: String,
 }
 
-/// Also prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to
-/// prepare its own would not be done in time, lose its connection for that, and so would the next one.
 pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Backend, sqlx::Error> {
     // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds.
     const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false) \
                         from pg_stat_activity where pid = pg_backend_pid()";
+    sqlx::query_as(SELF).fetch_one(connection).await
+}
+
+/// Prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to prepare
+/// its own would not be done in time, lose its connection for that, and so would the next one.
+pub(super) async fn prepare_statements(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, ANSWERS, STORED] {
         match connection.prepare(statement.into_sql_str()).await {
             // What the server has against it, the order that needs it is told.
@@ -82,7 +86,7 @@ pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Bac
             Err(error) => return Err(error),
         }
     }
-    sqlx::query_as(SELF).fetch_one(connection).await
+    Ok(())
 }
 
 /// Ends another session of ours, and returns once it is gone with its transaction.

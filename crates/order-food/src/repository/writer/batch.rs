@@ -67,40 +67,36 @@ impl Store {
     pub(super) async fn connect_ahead(&mut self) -> Result<(), sqlx::Error> {
         self.connect(Self::CONNECT_DEADLINE).await?;
         if let (Some(Engine::Postgres(connection)), false) = (&mut self.connection, self.is_prepared) {
-            let preparing = timeout(Self::CONNECT_DEADLINE, postgres::prepare_statements(connection)).await;
-            if let Err(error) = preparing.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            let prepared = within(Self::CONNECT_DEADLINE, postgres::prepare_statements(connection)).await;
+            if prepared.is_err() {
                 self.connection = None;
-                return Err(error);
             }
-            self.is_prepared = true;
+            prepared?;
+            (self.is_prepared, self.used_at) = (true, Instant::now());
         }
-        self.used_at = Instant::now();
         Ok(())
     }
 
     /// Connects if there is no connection, or none that answers. `deadline` holds for each of the two steps.
-    async fn connect(&mut self, deadline: Duration) -> Result<&mut Connection, sqlx::Error> {
+    async fn connect(&mut self, deadline: Duration) -> Result<(), sqlx::Error> {
         if self.used_at.elapsed() > Self::TRUSTED_IDLE
             && let Some(connection) = &mut self.connection
         {
             let ping = async { on_engine!(connection, connection => connection.ping().await) };
-            if !matches!(timeout(Self::PING_DEADLINE, ping).await, Ok(Ok(()))) {
+            if within(Self::PING_DEADLINE, ping).await.is_err() {
                 self.connection = None;
             }
         }
         self.used_at = Instant::now();
         if self.connection.is_none() {
-            let late = || sqlx::Error::PoolTimedOut;
-            let connecting = Session::connect_once(&self.url, "order-food-writer");
-            let mut connection = timeout(deadline, connecting).await.map_err(|_| late())??;
+            let mut connection =
+                within(deadline, Session::connect_once(&self.url, "order-food-writer")).await?;
             if let Engine::Postgres(connection) = &mut connection {
-                let preparing = postgres::prepare_session(connection);
-                self.backend = Some(timeout(deadline, preparing).await.map_err(|_| late())??);
+                self.backend = Some(within(deadline, postgres::prepare_session(connection)).await?);
             }
-            self.connection = Some(connection);
-            self.is_prepared = false;
+            (self.connection, self.is_prepared) = (Some(connection), false);
         }
-        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+        Ok(())
     }
 
     /// Stores the orders in one transaction. Says of each what became of it.
@@ -134,9 +130,8 @@ impl Store {
         outcome
     }
 
-    /// Which of the ids are there, after a connection was lost. Nothing is still on its way when this answers: a commit
-    /// that came after the answer would make "not stored" a lie.
-    pub(super) async fn stored_ids(&mut self, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    /// Which of the ids are there, after a connection was lost.
+    pub(super) async fn look_for(&mut self, ids: &[Uuid]) -> Result<Looked, sqlx::Error> {
         self.connect(Self::RECONNECT_DEADLINE).await?;
         let found = match &mut self.connection {
             None => return Err(sqlx::Error::PoolTimedOut),
@@ -153,8 +148,24 @@ impl Store {
             Ok(_) => self.lost = None,
             Err(_) => self.connection = None,
         }
-        found
+        let is_final = matches!(self.connection, Some(Engine::Postgres(_)));
+        Ok(Looked { stored: found?, is_final })
     }
+}
+
+/// What an attempt has stored.
+pub(super) struct Looked {
+    pub stored: HashSet<Uuid>,
+    /// Whether the attempt is over: a commit that comes later would make "not stored" a lie. PostgreSQL's session was
+    /// ended; SQLite goes on with what nobody waits for any more.
+    pub is_final: bool,
+}
+
+async fn within<T>(
+    deadline: Duration,
+    future: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(deadline, future).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// The answer that was given to the order with a key.

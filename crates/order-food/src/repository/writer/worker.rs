@@ -1,0 +1,214 @@
+//! A writer: takes what waits, stores it, and answers everyone.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use telemetry::traces;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, Span};
+
+use super::super::{NewOrder, RepositoryError};
+use super::batch::{Outcomes, Store};
+use super::room::Room;
+use super::turn::Turn;
+use super::{Job, OrderWriter};
+use crate::metrics::WriterMetrics;
+
+/// One commit at a time.
+pub(super) struct Writer {
+    /// Which of them, from 0.
+    pub(super) number: usize,
+    pub(super) jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    pub(super) store: Store,
+    pub(super) turn: Turn,
+    pub(super) connected: Arc<AtomicUsize>,
+    /// Whether this writer is among those counted as connected.
+    pub(super) is_counted: bool,
+    pub(super) room: Arc<Room>,
+    pub(super) metrics: WriterMetrics,
+}
+
+impl Writer {
+    pub(super) async fn run(mut self) {
+        let mut backlog = VecDeque::new();
+        loop {
+            // Connects ahead of the first order, and again after a loss. Without a connection no order is begun, and others
+            // take what waits.
+            let is_away = !self.store.is_trusted();
+            if is_away {
+                self.turn.note();
+            }
+            let connected = self.store.connect_ahead().await;
+            self.count();
+            if let Err(failure) = &connected {
+                if self.refuse_all(failure, &mut backlog) {
+                    return;
+                }
+                sleep(Self::RECONNECT_PAUSE).await; // ok: then it is time to try again; orders do not wait for it
+            }
+            if is_away {
+                self.turn.note();
+            }
+            if connected.is_err() {
+                continue;
+            }
+            match self.next_batch(&mut backlog).await {
+                Some(batch) if batch.is_empty() => {}
+                Some(batch) => {
+                    let now = Instant::now();
+                    for job in &batch {
+                        self.metrics.note_wait(now - job.queued);
+                    }
+                    let orders = batch.len();
+                    self.turn.note();
+                    self.room.begin_batch(self.number, now);
+                    self.write(batch).await;
+                    // Before the next attempt to connect, which takes its time.
+                    self.count();
+                    self.room.end_batch(self.number, orders, Instant::now());
+                    self.turn.note();
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Keeps the number of connected writers.
+    fn count(&mut self) {
+        let is_connected = self.store.is_connected();
+        if is_connected && !self.is_counted {
+            self.connected.fetch_add(1, Ordering::Relaxed);
+        } else if !is_connected && self.is_counted {
+            self.connected.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.is_counted = is_connected;
+    }
+
+    /// Tells everyone who waits that there is no database, where no other writer has one. Whether nobody can send any
+    /// more.
+    fn refuse_all(&self, failure: &sqlx::Error, backlog: &mut VecDeque<Job>) -> bool {
+        // Who has the queue has a connection.
+        let Ok(mut jobs) = self.jobs.try_lock() else { return false };
+        let mut refused = 0;
+        while self.connected.load(Ordering::Relaxed) == 0
+            && let Some(job) = backlog.pop_front().or_else(|| jobs.try_recv().ok())
+        {
+            if !job.is_claimed.swap(true, Ordering::AcqRel) {
+                job.answer(Err(RepositoryError::Unavailable(None)));
+                refused += 1;
+            }
+        }
+        if refused > 0 {
+            tracing::warn!(
+                orders = refused,
+                cause = telemetry::causes(failure),
+                "the order writer has no database"
+            );
+        }
+        jobs.is_closed() && jobs.is_empty()
+    }
+
+    /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
+    async fn next_batch(&mut self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
+        if backlog.is_empty() {
+            let mut received = Vec::with_capacity(Self::RECEIVE);
+            let wait = async {
+                self.turn.wait().await;
+                self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await
+            };
+            if wait.await == 0 {
+                return None;
+            }
+            backlog.extend(received);
+        }
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let done_at = Instant::now() + self.room.batch_time();
+        while let Some(job) = backlog.pop_front() {
+            bytes += job.order.size_bytes();
+            if !batch.is_empty() && bytes > OrderWriter::BATCH_BYTES {
+                backlog.push_front(job);
+                break;
+            }
+            if job.is_claimed.swap(true, Ordering::AcqRel) {
+                continue;
+            }
+            if done_at < job.deadline {
+                batch.push(job);
+            } else {
+                // Its client would not hear in time what became of it.
+                job.answer(Err(RepositoryError::QueueFull));
+            }
+        }
+        Some(batch)
+    }
+
+    const RECEIVE: usize = 32;
+    /// Shorter than an order waits for a connection: who comes when the database is there again is served.
+    const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Stores a batch and answers everyone in it.
+    async fn write(&mut self, batch: Vec<Job>) {
+        // Parts of the batch still to be stored, each by itself.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let part = Self::in_time(part);
+            if part.is_empty() {
+                continue;
+            }
+            let orders: Vec<&NewOrder> = part.iter().map(|job| &*job.order).collect();
+            let started = Instant::now();
+            let batch = traces::joint(part.iter().map(|job| &job.span), || {
+                telemetry::root_span!("order.write", order.batch.size = orders.len())
+            });
+            let span = batch.as_ref().map_or_else(Span::none, |batch| batch.span.clone());
+            let stored = self.store.store(&orders).instrument(span.clone()).await;
+            self.metrics.note_batch(orders.len(), started.elapsed(), stored.is_ok());
+            match stored {
+                Ok(outcomes) => Self::answer(part, outcomes, &mut parts, &self.metrics),
+                Err(failure) => {
+                    traces::fail(&span, "not_stored", "");
+                    self.recover(part, failure, &mut parts).instrument(span).await;
+                }
+            }
+            if let Some(batch) = batch {
+                batch.end();
+            }
+        }
+    }
+
+    /// Leaves out those whose clients do not wait any more, and may have ordered again. None of them is stored: of what may
+    /// still come, nobody makes another attempt.
+    fn in_time(part: Vec<Job>) -> Vec<Job> {
+        let now = Instant::now();
+        let (part, late): (Vec<_>, Vec<_>) = part.into_iter().partition(|job| now < job.deadline);
+        for job in late {
+            let has_key = job.order.idempotency.is_some();
+            job.answer(Err(if has_key {
+                RepositoryError::KeyInProgress
+            } else {
+                RepositoryError::QueueFull
+            }));
+        }
+        part
+    }
+
+    /// Tells everyone at once: a server thread that is woken by the first answer finds the others there already, and
+    /// need not be woken for each. What else an answered order holds is given back after that.
+    fn answer(part: Vec<Job>, outcomes: Outcomes, parts: &mut Vec<Vec<Job>>, metrics: &WriterMetrics) {
+        let mut answered = Vec::with_capacity(part.len());
+        for (job, outcome) in part.into_iter().zip(outcomes) {
+            match outcome {
+                Some(placement) => {
+                    metrics.note_outcome(&job.order, &placement);
+                    answered.push(job.answer(Ok(placement)));
+                }
+                // Its key vanished between two looks at it: pruned, or the order that held it was undone; or a use that
+                // it lacked was given back.
+                None => parts.push(vec![job]),
+            }
+        }
+    }
+}

@@ -39,6 +39,10 @@ if ! "$folder/bin/cargo-deny" --version 2>/dev/null | grep -qx "cargo-deny $vers
     env -u CARGO_TARGET_DIR cargo install --quiet --locked --version "$version" --root "$folder" cargo-deny >&2
   fi
 fi
-# Complete, so that nothing need be asked afterwards.
-cargo fetch --locked --quiet
-"$folder/bin/cargo-deny" --offline --locked check --hide-inclusion-graph licenses bans sources
+# The fuzzed readers are a workspace of their own.
+for manifest in Cargo.toml fuzz/Cargo.toml; do
+  # Complete, so that nothing need be asked afterwards.
+  cargo fetch --locked --quiet --manifest-path "$manifest"
+  "$folder/bin/cargo-deny" --offline --locked --manifest-path "$manifest" --config deny.toml check --hide-inclusion-graph \
+    licenses bans sources
+done

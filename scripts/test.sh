@@ -55,7 +55,7 @@ phase "tests" scripts/with-postgres.sh --no-fsync timeout 1200 cargo test --work
 phase "tests, ISA-L" timeout 600 cargo test --package coupon-corpus --features isal --locked
 phase "API contract" scripts/test-api-contract.sh
 phase "images and pods" scripts/test-containers.sh
-phase "faults" scripts/test-faults.sh
+phase "faults" timeout 480 scripts/test-faults.sh
 phase "monitoring" scripts/test-monitoring.sh
 phase "operations" scripts/test-operations.sh
 phase "chart" scripts/test-chart.sh

@@ -11,7 +11,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
-KEY, OTHER_KEY, ADMIN_KEY = "recording-client-key", "apitest", "admin-client-key"
+KEY, ONCE_KEY, OTHER_KEY, ADMIN_KEY = "recording-client-key", "unkeyed-client-key", "apitest", "admin-client-key"
 
 # What the documentation says POST /api/order answers; 503 by its reasons.
 STATUSES = {200, 400, 401, 403, 406, 408, 409, 413, 415, 422, 429, 503}
@@ -103,6 +103,7 @@ class Record:
     """Everything that clients sent and were told."""
 
     _runs = itertools.count()
+    api_key = KEY
 
     def __init__(self, ports: list[int], seed: int) -> None:
         self.ports, self.random = ports, random.Random(seed)
@@ -129,7 +130,8 @@ class Record:
         """Sends the order once."""
         started = time.monotonic()
         try:
-            status, headers, body = await connection.send(post(order.key, order.body), self.answer_seconds)
+            request = post(order.key, order.body, self.api_key)
+            status, headers, body = await connection.send(request, self.answer_seconds)
         except OSError:
             status, headers, body = 0, {}, b""
         reason = ""
@@ -195,13 +197,13 @@ class Record:
         first, last = (bisect.bisect_left(self.ended, moment, key=Attempt.end) for moment in (since, until))
         return sum(each.status == 200 for each in self.ended[first:last]) / max(until - since, 1e-9)
 
-    def recovered_after(self, moment: float, before: float, window: float = 0.5) -> float:
+    def recovered_after(self, moment: float, before: float, least: float, window: float = 0.5) -> float:
         """How long after a moment orders were acknowledged at four fifths of the full rate again. The full rate is that
-        from before, or that of the last second, if the machine has become busier; never below half of the first."""
+        from before, or that of the last second, if the machine has become busier; never below `least` of the first."""
         done = sorted(each.end() for each in self.attempts(moment - 30) if each.status == 200)
         done = [each for each in done if each >= moment]
         last = sum(each > done[-1] - 1 for each in done) if done else 0
-        full_rate = max(min(before, last), before / 2)
+        full_rate = max(min(before, last), before * least)
         enough = max(int(0.8 * full_rate * window), 1)
         for first, last in zip(done, done[enough - 1 :], strict=False):
             if last - first <= window:
@@ -212,6 +214,44 @@ class Record:
     def acknowledged(self) -> list[Order]:
         """Orders that a client was told are placed."""
         return [order for order in self.orders if order.status == 200]
+
+
+class Once(Record):
+    """Of clients that order without a key, and never the same twice: what each is told of its order is looked up."""
+
+    api_key = ONCE_KEY
+
+    def new_order(self) -> Order:
+        """An order whose quantities are its number."""
+        number = len(self.orders)
+        quantities = (number // 1_000_000, number // 1000 % 1000, number % 1000)
+        lines = [{"productId": str(place), "quantity": digits + 1} for place, digits in enumerate(quantities, 1)]
+        order = Order(None, json.dumps({"items": lines}).encode())
+        self.orders.append(order)
+        return order
+
+    async def client(self, number: int, is_over: asyncio.Event, think: float) -> None:
+        """Orders one after the other, each once."""
+        connection = Connection(self.ports[number % len(self.ports)])
+        while not is_over.is_set():
+            done = await self.attempt(connection, self.new_order())
+            await asyncio.sleep(think if done.status == 200 else self.pause)
+        connection.close()
+
+    def wrong(self, stored: dict[int, list[str]]) -> tuple[list[str], list[str]]:
+        """Orders that are lost, and that are there although their client was told that they are not, or twice; by the ids
+        that are stored under each number."""
+        lost, extra = [], []
+        for number, order in enumerate(self.orders):
+            found = stored.get(number, [])
+            if order.status == 200 and order.id not in found:
+                lost.append(f"{number}: {order.id}, not {found}")
+            [told] = order.attempts
+            # Of all else it is said that it is not placed.
+            may_be_there = told.status in (0, 200) or told.reason == "outcome_unknown"
+            if len(found) > may_be_there:
+                extra.append(f"{number}: told {told.status} {told.reason}, there are {found}")
+        return lost, extra
 
 
 class Prober:

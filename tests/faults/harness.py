@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client import ADMIN_KEY, KEY, OTHER_KEY, REASONS_503, STATUSES, Connection, Record, post
+from client import ADMIN_KEY, KEY, ONCE_KEY, OTHER_KEY, REASONS_503, STATUSES, Connection, Once, Record, post
 from load import wrk
 from machine import PEPPER, REPOSITORY, Api, Postgres, Process
 from proxy import Proxy
@@ -30,6 +30,7 @@ PLENTY,fixed,1.00,,,,,,1000000,,true
 # The other client is there for load that nobody writes down.
 USERS = f"""client,key,key_hash,scopes
 recorder,{KEY},,create_order read_orders
+once,{ONCE_KEY},,create_order read_orders
 load,{OTHER_KEY},,create_order read_orders
 admin,{ADMIN_KEY},,admin
 """
@@ -150,6 +151,7 @@ class Shop:
         self.database = engine(self.folder, server)
         self.apis: list[Api] = []
         self.records: list[Record] = []
+        self.unkeyed: list[Once] = []
         # Of the other client, of whom only sums are known.
         self.loads: list[dict] = []
         # In front of the database, where a scenario asked for one.
@@ -190,14 +192,21 @@ class Shop:
         self.records.append(record)
         return record
 
-    def ordering(self, clients: int, think: float = 0.0, ports: list[int] | None = None) -> object:
-        """While inside, so many clients order and write down what they are told."""
-        self.run.load = self.run.load or f"{clients} clients"
-        return self.record(ports).ordering(clients, think)
+    @contextlib.asynccontextmanager
+    async def ordering(self, clients: int, think: float = 0.0, once: int = 0) -> object:
+        """While inside, so many clients order and write down what they are told, and some more who have no keys."""
+        self.run.load = self.run.load or f"{clients + once} clients"
+        unkeyed = Once([api.port for api in self.apis], self.run.seed)
+        # One after the other, so that numbers do not come twice.
+        assert not (once and self.unkeyed), "clients without keys are there already"
+        self.unkeyed += [unkeyed] if once else []
+        async with self.record().ordering(clients, think) as record, unkeyed.ordering(once, think):
+            yield record
 
     async def load(self, seconds: float, connections: int, **how: object) -> dict:
         """Orders by wrk, to the first API; what it was told is compared with the database at the end, too."""
         done = await wrk(self.apis[0].port, seconds, connections, **how)
+        self.run.expect(not done["unanswered"], f"{done['unanswered']} requests of the load were not answered")
         self.loads.append({**done, "connections": connections})
         return done
 
@@ -206,7 +215,7 @@ class Shop:
         run, database = self.run, self.database
         orders = [order for record in self.records for order in record.orders]
         acknowledged = [order for order in orders if order.status == 200]
-        attempts = [attempt for order in orders for attempt in order.attempts]
+        attempts = [attempt for record in (*self.records, *self.unkeyed) for attempt in record.ended]
         run.requests += len(attempts)
         run.acknowledged += len(acknowledged)
         unanswered = [order for order in orders if not order.status]
@@ -240,12 +249,34 @@ class Shop:
         for what, query in self._wrong_rows().items():
             [[count]] = await database.sql(query)
             run.expect(count == "0", f"{count} {what}")
+        for record in self.unkeyed:
+            await self._look_up(record)
         if self.loads:
             await self._compare_loads()
         await self._replay(acknowledged)
-        for secret in (KEY, ADMIN_KEY, PEPPER):
+        for secret in (KEY, ONCE_KEY, ADMIN_KEY, PEPPER):
             tellers = [path.name for path in self.folder.glob("*.log") if secret.encode() in path.read_bytes()]
             run.expect(not tellers, f"a secret is in {tellers}")
+
+    async def _look_up(self, record: Once) -> None:
+        """Of those without keys each is there that was acknowledged, once, and none that was refused."""
+        query = (
+            f"select {self.database.ID}, product_id, quantity from orders join order_lines on order_id = id "
+            "where client_id = (select id from api_clients where name = 'once')"
+        )
+        numbers: dict[str, int] = {}
+        for id, product, quantity in await self.database.sql(query):
+            numbers[id] = numbers.get(id, 0) + (int(quantity) - 1) * 1000 ** (3 - int(product))
+        stored: dict[int, list[str]] = {}
+        for id, number in numbers.items():
+            stored.setdefault(number, []).append(id)
+        lost, extra = record.wrong(stored)
+        self.run.figures["without keys"] = len(record.orders)
+        self.run.acknowledged += len(record.acknowledged)
+        self.run.lost += len(lost)
+        self.run.doubled += len(extra)
+        self.run.expect(not lost, f"{len(lost)} acknowledged orders without keys are not there: {lost[:3]}")
+        self.run.expect(not extra, f"{len(extra)} orders without keys are there, or twice: {extra[:3]}")
 
     async def _compare_loads(self) -> None:
         """As many orders are there as were acknowledged, or not many more: those whose outcome nobody was told."""

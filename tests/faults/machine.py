@@ -69,6 +69,17 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def owner_of_port(port: int, pids: list[int]) -> int | None:
+    """Which of these processes has a connection from this local port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in rows if int(row[1].rpartition(":")[2], 16) == port}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if any(os.readlink(file) in sockets for file in Path(f"/proc/{pid}/fd").iterdir()):
+                return pid
+    return None
+
+
 class Process:
     """A program that can be started again and again, with the same settings."""
 
@@ -294,6 +305,22 @@ class Postgres:
             await asyncio.sleep(0.1)
         return [other for other in others if other.poll() is None]
 
+    async def at_work(self, jobs: list[Process]) -> Process:
+        """Whichever of these jobs has the lock of its kind, as soon as one has."""
+        held = f"from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted and application_name like '{jobs[0].name}%'"
+        wait = (
+            f"do $$ begin for round in 1..30000 loop perform pg_stat_clear_snapshot(); exit when exists (select {held}); "
+            f"perform pg_sleep(0.001); end loop; end $$; select client_port {held}"
+        )
+
+        async def holder() -> Process | None:
+            for [port] in await self.sql(wait):
+                pid = owner_of_port(int(port), [job.process.pid for job in jobs if job.is_running])
+                return next((job for job in jobs if job.process.pid == pid), None)
+            return None
+
+        return await until(holder, 30, f"a {jobs[0].name} is at work", 0)
+
     async def answers(self) -> dict[str, tuple[str, str]]:
         """By idempotency key: the order's id, and a digest of the stored answer."""
         rows = await self.sql("select key, order_id, encode(sha256(response), 'hex') from idempotency_keys")
@@ -332,6 +359,16 @@ class Sqlite:
         """Runs SQL; the rows."""
         rows = await asyncio.to_thread(self._run, text)
         return [["" if value is None else str(value) for value in row] for row in rows]
+
+    async def at_work(self, jobs: list[Process]) -> Process:
+        """Whichever of these jobs has the lock of its kind, as soon as one has."""
+
+        def holder() -> Process | None:
+            locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+            pids = {int(lock[4]) for lock in locks if lock[1] == "FLOCK"}
+            return next((job for job in jobs if job.is_running and job.process.pid in pids), None)
+
+        return await until(holder, 30, f"a {jobs[0].name} is at work", 0)
 
     async def answers(self) -> dict[str, tuple[str, str]]:
         """By idempotency key: the order's id, and a digest of the stored answer."""

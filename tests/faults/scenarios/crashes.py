@@ -36,7 +36,7 @@ async def killed(run: Run, rounds: int, most_seconds: float) -> None:
     """Kills the API at random moments while clients order."""
     async with run.shop() as shop:
         [api] = shop.apis
-        async with shop.ordering(32) as record:
+        async with shop.ordering(32, once=8) as record:
             for _ in range(rounds):
                 await asyncio.sleep(run.random.uniform(0.1, 0.7))
                 before = len(record.acknowledged)

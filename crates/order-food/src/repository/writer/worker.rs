@@ -37,6 +37,10 @@ impl Writer {
         loop {
             // Connects ahead of the first order, and again after a loss. Without a connection no order is begun, and others
             // take what waits.
+            if !self.store.is_connected() {
+                // No other writer can store what this one has taken.
+                Self::refuse(backlog.drain(..));
+            }
             let is_away = !self.store.is_trusted();
             if is_away {
                 self.turn.note();
@@ -44,7 +48,7 @@ impl Writer {
             let connected = self.store.connect_ahead().await;
             self.count();
             if let Err(failure) = &connected {
-                if self.refuse_all(failure, &mut backlog) {
+                if self.refuse_all(failure) {
                     return;
                 }
                 sleep(Self::RECONNECT_PAUSE).await; // ok: then it is time to try again; orders do not wait for it
@@ -89,18 +93,14 @@ impl Writer {
 
     /// Tells everyone who waits that there is no database, where no other writer has one. Whether nobody can send any
     /// more.
-    fn refuse_all(&self, failure: &sqlx::Error, backlog: &mut VecDeque<Job>) -> bool {
+    fn refuse_all(&self, failure: &sqlx::Error) -> bool {
         // Who has the queue has a connection.
         let Ok(mut jobs) = self.jobs.try_lock() else { return false };
-        let mut refused = 0;
-        while self.connected.load(Ordering::Relaxed) == 0
-            && let Some(job) = backlog.pop_front().or_else(|| jobs.try_recv().ok())
-        {
-            if !job.is_claimed.swap(true, Ordering::AcqRel) {
-                job.answer(Err(RepositoryError::Unavailable(None)));
-                refused += 1;
-            }
-        }
+        let waiting = std::iter::from_fn(|| {
+            let is_away = self.connected.load(Ordering::Relaxed) == 0;
+            is_away.then(|| jobs.try_recv().ok()).flatten()
+        });
+        let refused = Self::refuse(waiting);
         if refused > 0 {
             tracing::warn!(
                 orders = refused,
@@ -109,6 +109,16 @@ impl Writer {
             );
         }
         jobs.is_closed() && jobs.is_empty()
+    }
+
+    /// Tells those who still wait that there is no database. How many these were.
+    fn refuse(jobs: impl Iterator<Item = Job>) -> usize {
+        let mut refused = 0;
+        for job in jobs.filter(|job| !job.is_claimed.swap(true, Ordering::AcqRel)) {
+            job.answer(Err(RepositoryError::Unavailable(None)));
+            refused += 1;
+        }
+        refused
     }
 
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.

@@ -193,14 +193,14 @@ class Shop:
         return record
 
     @contextlib.asynccontextmanager
-    async def ordering(self, clients: int, think: float = 0.0, once: int = 0) -> object:
+    async def ordering(self, clients: int, think: float = 0.0, once: int = 0, ports: list[int] | None = None) -> object:
         """While inside, so many clients order and write down what they are told, and some more who have no keys."""
         self.run.load = self.run.load or f"{clients + once} clients"
-        unkeyed = Once([api.port for api in self.apis], self.run.seed)
+        unkeyed = Once(ports or [api.port for api in self.apis], self.run.seed)
         # One after the other, so that numbers do not come twice.
         assert not (once and self.unkeyed), "clients without keys are there already"
         self.unkeyed += [unkeyed] if once else []
-        async with self.record().ordering(clients, think) as record, unkeyed.ordering(once, think):
+        async with self.record(ports).ordering(clients, think) as record, unkeyed.ordering(once, think):
             yield record
 
     async def load(self, seconds: float, connections: int, **how: object) -> dict:

@@ -198,7 +198,7 @@ async def full_for_sqlite(run: Run, disk: Path) -> None:
             full_until = time.monotonic()
             filler.unlink()
             await asyncio.sleep(1.5)
-            run.recovered(record.recovered_after(full_until, 100), 2.0)
+            run.recovered(record.recovered_after(full_until, 100, 0.5), 2.0)
         reasons = {each.reason for each in record.attempts() if each.status == 503}
         run.expect(reasons <= {"database_unavailable", "outcome_unknown"}, f"{reasons}")
         [[said]] = await shop.database.sql("pragma integrity_check")

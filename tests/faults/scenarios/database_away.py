@@ -60,7 +60,7 @@ async def postgres_killed(run: Run) -> None:
 
 @scenario(4, "sessions ended, commits cut off")
 async def commits_cut(run: Run) -> None:
-    seconds = run.times(6, 60)
+    seconds = run.times(5, 60)
     # Beside it one loses its statement only.
     victim = (
         "select coalesce(sum({how}(pid)::int), 0) from (select pid from pg_stat_activity "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import signal
 import statistics
 from collections import Counter
 from pathlib import Path
@@ -28,10 +29,16 @@ async def crowd(run: Run) -> None:
                 loaders = [shop.job("database-load") for _ in range(4)]
                 if engine is not Sqlite:
                     await shop.database.sql(SLOW)
+                first, *others = migrators
                 victims: list[Process] = []
-                killing = [asyncio.create_task(kill_one(run, shop, jobs, victims)) for jobs in (migrators, loaders)]
-                for job in (*migrators, *loaders):
-                    await asyncio.to_thread(job.spawn)
+                # On SQLite a migration takes some milliseconds.
+                kinds = (([first], 0.001 if engine is Sqlite else 0.3), (loaders, 0.005))
+                killing = [asyncio.create_task(kill_at_work(run, shop, *kind, victims)) for kind in kinds]
+                first.spawn()
+                # It is caught by then.
+                await asyncio.sleep(0.1)
+                for job in (*others, *loaders):
+                    job.spawn()
                 await asyncio.gather(*map(ended, migrators), *map(ended, loaders))
                 for task in killing:
                     task.cancel()
@@ -68,14 +75,16 @@ SLOW = (
 )
 
 
-async def kill_one(run: Run, shop: Shop, jobs: list[Process], victims: list[Process]) -> None:
-    """Kills whichever is at work, the others waiting for it, some time after it has begun."""
+async def kill_at_work(run: Run, shop: Shop, jobs: list[Process], most_seconds: float, victims: list[Process]) -> None:
+    """Kills whichever is at work; before that it stands still, until the others have come, and goes on for a while."""
     victim = await shop.database.at_work(jobs)
-    # On SQLite they are done after some milliseconds.
-    await asyncio.sleep(run.random.uniform(0, 0.001 if shop.database.engine == Sqlite.engine else 0.05))
+    victim.signal(signal.SIGSTOP)
+    await asyncio.sleep(run.random.uniform(0.1, 0.4))
+    victim.signal(signal.SIGCONT)
+    await asyncio.sleep(run.random.uniform(0.0, most_seconds))
     if victim.is_running:
         victims.append(victim)
-        victim.signal(9)
+        victim.signal(signal.SIGKILL)
 
 
 async def ended(job: Process) -> None:

@@ -21,18 +21,19 @@ async def overload(run: Run) -> None:
         connections = 4000
         # Some wait for most of a second; that is part of the time between two requests.
         pause = connections / (6.6 * peak) - 0.2
-        memories = []
+        memories, full_rate = [], 0.0
         async with Prober(api.port, "/livez", "/api/product") as prober:
             for _ in range(run.times(2, 3)):
                 async with record.ordering(8, think=0.1):
-                    await asyncio.sleep(2.5)
-                    full_rate = record.rate(time.monotonic() - 2, time.monotonic())
+                    if not full_rate:
+                        await asyncio.sleep(2.5)
+                        full_rate = record.rate(time.monotonic() - 2, time.monotonic())
                     load = asyncio.create_task(shop.load(run.times(6, 60), connections, pause=pause))
                     await asyncio.sleep(2)
                     overloaded_at = time.monotonic()
                     done = await load
                     ended = time.monotonic()
-                    await asyncio.sleep(5.2)
+                    await asyncio.sleep(run.times(4, 6))
                 run.faults["overloads"] += 1
                 offered, good = done["rate"], done["statuses"].get("200", 0) / done["seconds"]
                 run.figures.update({"peak": round(peak), "offered": round(offered), "goodput": round(good)})
@@ -46,7 +47,7 @@ async def overload(run: Run) -> None:
                 late = [each.at for each in record.attempts(ended) if each.status not in (200, 422)]
                 run.recovered(max(late, default=ended) - ended, 3.0)
                 # They order 80 times a second at most, so in half a second it is chance how often.
-                run.recovered(record.recovered_after(ended, full_rate, 1, window=2), 3.0)
+                run.recovered(record.recovered_after(ended, full_rate, 1, window=run.times(1, 2)), 3.0)
                 memories.append(api.memory_mb())
         shop.proxy.bandwidth = 0
         run.load = f"{connections} connections"

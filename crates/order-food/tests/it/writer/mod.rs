@@ -3,3 +3,4 @@
 mod batch;
 mod held;
 mod queue;
+mod told;

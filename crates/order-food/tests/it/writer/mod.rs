@@ -1,6 +1,5 @@
 //! The order writer: what shares a batch, and what does not fit into the queue.
 
 mod batch;
-mod held;
 mod queue;
 mod told;

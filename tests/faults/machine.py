@@ -360,6 +360,13 @@ class Sqlite:
         rows = await asyncio.to_thread(self._run, text)
         return [["" if value is None else str(value) for value in row] for row in rows]
 
+    def hold(self) -> sqlite3.Connection:
+        """A session that nobody can write beside until it is closed."""
+        connection = sqlite3.connect(self.file, isolation_level=None)
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("begin immediate")
+        return connection
+
     async def at_work(self, jobs: list[Process]) -> Process:
         """Whichever of these jobs has the lock of its kind, as soon as one has."""
 

@@ -52,7 +52,7 @@ pub type PooledConnection = Engine<PoolConnection<Postgres>, PoolConnection<Sqli
 impl Pools {
     /// How long a request waits for a connection to a server. Nobody can tell a server that is away from one that others
     /// keep busy, and who asks one that is away is to hear of it within 250 ms.
-    const SERVER_PATIENCE: Duration = Duration::from_millis(225);
+    const SERVER_PATIENCE: Duration = Duration::from_millis(200);
     /// How long a request waits for a file, which is never away, only in use by others.
     const FILE_PATIENCE: Duration = Duration::from_secs(1);
     /// How long making a connection may take. Longer than a request waits: the connection serves the next one.

@@ -27,16 +27,16 @@ async def crowd(run: Run) -> None:
             async with run.shop(apis=0, prepare=False, engine=engine) as shop:
                 migrators = [shop.job("database-migration") for _ in range(8)]
                 loaders = [shop.job("database-load") for _ in range(4)]
-                if engine is not Sqlite:
-                    await shop.database.sql(SLOW)
                 first, *others = migrators
                 victims: list[Process] = []
-                # On SQLite a migration takes some milliseconds.
-                kinds = (([first], 0.001 if engine is Sqlite else 0.3), (loaders, 0.005))
+                # On SQLite a migration takes some milliseconds, and begins when nobody else writes.
+                hold = shop.database.hold() if engine is Sqlite else await shop.database.sql(SLOW)
+                kinds = (([first], 0.12 if engine is Sqlite else 0.3), (loaders, 0.005))
                 killing = [asyncio.create_task(kill_at_work(run, shop, *kind, victims)) for kind in kinds]
                 first.spawn()
-                # It is caught by then.
-                await asyncio.sleep(0.1)
+                await shop.database.at_work([first])
+                if engine is Sqlite:
+                    hold.close()
                 for job in (*others, *loaders):
                     job.spawn()
                 await asyncio.gather(*map(ended, migrators), *map(ended, loaders))
@@ -76,12 +76,11 @@ SLOW = (
 
 
 async def kill_at_work(run: Run, shop: Shop, jobs: list[Process], most_seconds: float, victims: list[Process]) -> None:
-    """Kills whichever is at work; before that it stands still, until the others have come, and goes on for a while."""
+    """Kills whichever has been at work for no longer than that; before that it stands still, until the others have come."""
     victim = await shop.database.at_work(jobs)
+    await asyncio.sleep(run.random.uniform(0.0, most_seconds))
     victim.signal(signal.SIGSTOP)
     await asyncio.sleep(run.random.uniform(0.1, 0.4))
-    victim.signal(signal.SIGCONT)
-    await asyncio.sleep(run.random.uniform(0.0, most_seconds))
     if victim.is_running:
         victims.append(victim)
         victim.signal(signal.SIGKILL)

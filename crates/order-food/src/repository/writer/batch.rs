@@ -77,6 +77,11 @@ impl Store {
         Ok(())
     }
 
+    /// Connects while somebody waits.
+    pub(super) async fn reconnect(&mut self) -> Result<(), sqlx::Error> {
+        self.connect(Self::RECONNECT_DEADLINE).await
+    }
+
     /// Connects if there is no connection, or none that answers. `deadline` holds for each of the two steps.
     async fn connect(&mut self, deadline: Duration) -> Result<(), sqlx::Error> {
         if self.used_at.elapsed() > Self::TRUSTED_IDLE
@@ -102,7 +107,7 @@ impl Store {
     /// Stores the orders in one transaction. Says of each what became of it.
     pub(super) async fn store(&mut self, orders: &[&NewOrder]) -> Result<Outcomes, sqlx::Error> {
         // Nothing was sent yet: a failure here is certainly none of the orders'.
-        if let Err(error) = self.connect(Self::RECONNECT_DEADLINE).await {
+        if let Err(error) = self.reconnect().await {
             tracing::warn!(cause = telemetry::causes(&error), "the order writer has no database");
             return Err(sqlx::Error::PoolTimedOut);
         }
@@ -132,7 +137,7 @@ impl Store {
 
     /// Which of the ids are there, after a connection was lost.
     pub(super) async fn look_for(&mut self, ids: &[Uuid]) -> Result<Looked, sqlx::Error> {
-        self.connect(Self::RECONNECT_DEADLINE).await?;
+        self.reconnect().await?;
         let found = match &mut self.connection {
             None => return Err(sqlx::Error::PoolTimedOut),
             Some(Engine::Sqlite(connection)) => sqlite::stored_ids(connection, ids).await,

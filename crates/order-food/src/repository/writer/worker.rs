@@ -37,9 +37,12 @@ impl Writer {
         loop {
             // Connects ahead of the first order, and again after a loss. Without a connection no order is begun, and others
             // take what waits.
-            if !self.store.is_connected() {
-                // No other writer can store what this one has taken.
-                Self::refuse(backlog.drain(..));
+            // No other writer can store what this one has taken, and who ordered that does not wait for long.
+            if !self.store.is_connected()
+                && !backlog.is_empty()
+                && let Err(failure) = self.store.reconnect().await
+            {
+                Self::refuse(backlog.drain(..), &failure);
             }
             let is_away = !self.store.is_trusted();
             if is_away {
@@ -100,7 +103,17 @@ impl Writer {
             let is_away = self.connected.load(Ordering::Relaxed) == 0;
             is_away.then(|| jobs.try_recv().ok()).flatten()
         });
-        let refused = Self::refuse(waiting);
+        Self::refuse(waiting, failure);
+        jobs.is_closed() && jobs.is_empty()
+    }
+
+    /// Tells those who still wait that there is no database.
+    fn refuse(jobs: impl Iterator<Item = Job>, failure: &sqlx::Error) {
+        let mut refused = 0;
+        for job in jobs.filter(|job| !job.is_claimed.swap(true, Ordering::AcqRel)) {
+            job.answer(Err(RepositoryError::Unavailable(None)));
+            refused += 1;
+        }
         if refused > 0 {
             tracing::warn!(
                 orders = refused,
@@ -108,17 +121,6 @@ impl Writer {
                 "the order writer has no database"
             );
         }
-        jobs.is_closed() && jobs.is_empty()
-    }
-
-    /// Tells those who still wait that there is no database. How many these were.
-    fn refuse(jobs: impl Iterator<Item = Job>) -> usize {
-        let mut refused = 0;
-        for job in jobs.filter(|job| !job.is_claimed.swap(true, Ordering::AcqRel)) {
-            job.answer(Err(RepositoryError::Unavailable(None)));
-            refused += 1;
-        }
-        refused
     }
 
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.

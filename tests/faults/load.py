@@ -15,7 +15,7 @@ async def wrk(port: int, seconds: float, connections: int, path: str = "/api/ord
     """Sends requests as fast as answers come, or with a pause before each; rate, latencies in seconds,
     how often which status came, and of each thousandth of the latencies one."""
     process = await asyncio.create_subprocess_exec(
-        "wrk", "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "10s",
+        "wrk", "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "3s",
         "-s", str(Path(__file__).with_name("load.lua")), f"http://127.0.0.1:{port}{path}",
         env={"PATH": "/usr/bin:/bin:/usr/local/bin", "API_KEY": OTHER_KEY, "KEYED": "yes" if keyed else "", "KEY_PREFIX": f"{uuid.uuid4().hex}-", "PAUSE": str(pause * 1000)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

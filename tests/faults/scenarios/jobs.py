@@ -27,21 +27,21 @@ async def crowd(run: Run) -> None:
             async with run.shop(apis=0, prepare=False, engine=engine) as shop:
                 migrators = [shop.job("database-migration") for _ in range(8)]
                 loaders = [shop.job("database-load") for _ in range(4)]
-                first, *others = migrators
-                victims: list[Process] = []
-                # On SQLite a migration takes some milliseconds, and begins when nobody else writes.
+                # The first one is at work when the others come. On SQLite it waits until nobody else writes, and is done soon after.
                 hold = shop.database.hold() if engine is Sqlite else await shop.database.sql(SLOW)
-                kinds = (([first], 0.12 if engine is Sqlite else 0.3), (loaders, 0.005))
-                killing = [asyncio.create_task(kill_at_work(run, shop, *kind, victims)) for kind in kinds]
+                first, *others = migrators
                 first.spawn()
                 await shop.database.at_work([first])
-                if engine is Sqlite:
-                    hold.close()
                 for job in (*others, *loaders):
                     job.spawn()
+                victims: list[Process] = []
+                if engine is Sqlite:
+                    hold.close()
+                await kill(run, first, 0.05 if engine is Sqlite else 0.3, victims)
+                killing = asyncio.create_task(kill_at_work(run, shop, loaders, victims))
                 await asyncio.gather(*map(ended, migrators), *map(ended, loaders))
-                for task in killing:
-                    task.cancel()
+                killing.cancel()
+                await asyncio.gather(killing, return_exceptions=True)
                 for job in (*migrators, *loaders):
                     code = job.process.returncode
                     may_be_killed = job in victims and code == -9
@@ -75,12 +75,14 @@ SLOW = (
 )
 
 
-async def kill_at_work(run: Run, shop: Shop, jobs: list[Process], most_seconds: float, victims: list[Process]) -> None:
-    """Kills whichever has been at work for no longer than that; before that it stands still, until the others have come."""
-    victim = await shop.database.at_work(jobs)
+async def kill_at_work(run: Run, shop: Shop, jobs: list[Process], victims: list[Process]) -> None:
+    """Kills whichever is at work, soon after it is seen."""
+    await kill(run, await shop.database.at_work(jobs), 0.005, victims)
+
+
+async def kill(run: Run, victim: Process, most_seconds: float, victims: list[Process]) -> None:
+    """Kills it before so much time is over, if it still runs then."""
     await asyncio.sleep(run.random.uniform(0.0, most_seconds))
-    victim.signal(signal.SIGSTOP)
-    await asyncio.sleep(run.random.uniform(0.1, 0.4))
     if victim.is_running:
         victims.append(victim)
         victim.signal(signal.SIGKILL)

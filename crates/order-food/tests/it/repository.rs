@@ -5,6 +5,7 @@ use domain::{
     ClientId, CouponCode, Money, Order, OrderLine, OrderSnapshot, Product, ProductId, ProductImage, Quantity,
     Timestamp,
 };
+use futures_util::future::join_all;
 use order_food::metrics::WriterMetrics;
 use order_food::repository::writer::OrderWriter;
 use order_food::repository::{
@@ -23,6 +24,7 @@ on_both_engines!(
     keys_are_those_that_can_be_used,
     counters_and_schema,
     a_missing_table_is_not_an_outage,
+    a_connection_is_had_after_many_gave_up,
 );
 
 /// A database with two clients, and a way to it.
@@ -184,4 +186,14 @@ async fn a_missing_table_is_not_an_outage(engine: TestEngine) {
     let orders = sql_orders(&database, client);
     let error = orders.place(new(&order(1, 1_795_000_000_000_000))).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Refused), "{error:?}");
+}
+
+async fn a_connection_is_had_after_many_gave_up(engine: TestEngine) {
+    let (database, _) = fresh(engine).await;
+    let pools = Pools::open(&database.url(), "test", 1);
+    let held = pools.reader().await.unwrap();
+    let gave_up = join_all((0..100).map(|_| pools.reader())).await;
+    assert!(gave_up.iter().all(Result::is_err), "there is one connection");
+    drop(held);
+    pools.reader().await.unwrap();
 }

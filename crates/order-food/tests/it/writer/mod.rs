@@ -1,4 +1,4 @@
-//! The order writer: what shares a batch, and what does not fit into the queue.
+//! The order writer: what shares a batch, what does not fit into the queue, and what somebody holds up.
 
 mod batch;
 mod queue;

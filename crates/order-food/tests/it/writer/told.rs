@@ -174,6 +174,21 @@ async fn sqlite_stores_nothing_late_of_which_a_client_was_told_that_it_is_not_pl
     shop.all_is_as_told(&told).await;
 }
 
+/// PostgreSQL ends what waits for a lock, and the session with it where that takes long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_stores_nothing_late_that_waited_for_the_table() {
+    let kinds = [false, true].map(|has_key| Kind { has_key, is_limited: false });
+    let shop = Shop::open(TestEngine::Postgres, &kinds).await;
+    let holder = hold_orders(&shop.database).await;
+    let (told, over) = shop.while_held(holder, Duration::from_millis(2500)).await;
+    let meanwhile: Vec<_> = told.iter().filter(|told| told.at < over).collect();
+    assert!(meanwhile.iter().all(|told| told.outcome.is_err()), "nothing could be stored: {meanwhile:?}");
+    assert!(meanwhile.iter().any(|told| told.is_not_placed()), "some are not placed: {meanwhile:?}");
+    shop.all_is_as_told(&told).await;
+    tokio::time::sleep(Duration::from_millis(700)).await; // ok: for what must not come
+    shop.all_is_as_told(&told).await;
+}
+
 /// What needs the counter is tried again for as long as its client waits, and no longer. What does not need it is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_stores_nothing_late_that_waited_for_a_counter() {

@@ -112,6 +112,10 @@ class Run:
         self.recoveries.append(seconds)
         self.expect(seconds <= most, f"recovered after {seconds:.2f} s, not within {most} s")
 
+    def recovers(self, record: Record, moment: float, before: float) -> None:
+        """Soon after a moment orders are placed at the full rate, that from before."""
+        self.recovered(record.recovered_after(moment, before, self.bar(1, 0.5)), self.bar(2.0, 3.0))
+
     @contextlib.asynccontextmanager
     async def shop(
         self,

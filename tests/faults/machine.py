@@ -305,6 +305,17 @@ class Postgres:
             await asyncio.sleep(0.1)
         return [other for other in others if other.poll() is None]
 
+    # How long a slow migration takes, or less.
+    MIGRATION_SECONDS = 0.3
+
+    async def slow_migrations(self) -> Callable[[], None]:
+        """Each step of a migration takes 20 ms more, whether or not what this returns is called."""
+        await self.sql(
+            "create function slow() returns event_trigger language plpgsql as 'begin perform pg_sleep(0.02); end'; "
+            "create event trigger slow on ddl_command_end execute function slow()"
+        )
+        return lambda: None
+
     async def at_work(self, jobs: list[Process]) -> Process:
         """Whichever of these jobs has the lock of its kind, as soon as one has."""
         held = f"from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted and application_name like '{jobs[0].name}%'"
@@ -360,12 +371,15 @@ class Sqlite:
         rows = await asyncio.to_thread(self._run, text)
         return [["" if value is None else str(value) for value in row] for row in rows]
 
-    def hold(self) -> sqlite3.Connection:
-        """A session that nobody can write beside until it is closed."""
+    # Mostly of waiting for its next look at whether somebody else writes.
+    MIGRATION_SECONDS = 0.05
+
+    async def slow_migrations(self) -> Callable[[], None]:
+        """A migration waits, as if somebody else wrote, until what this returns is called."""
         connection = sqlite3.connect(self.file, isolation_level=None)
         connection.execute("pragma journal_mode = wal")
         connection.execute("begin immediate")
-        return connection
+        return connection.close
 
     async def at_work(self, jobs: list[Process]) -> Process:
         """Whichever of these jobs has the lock of its kind, as soon as one has."""

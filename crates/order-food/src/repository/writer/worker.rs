@@ -37,16 +37,16 @@ impl Writer {
         loop {
             // Connects ahead of the first order, and again after a loss. Without a connection no order is begun, and others
             // take what waits.
+            let is_away = !self.store.is_trusted();
+            if is_away {
+                self.turn.note();
+            }
             // No other writer can store what this one has taken, and who ordered that does not wait for long.
             if !self.store.is_connected()
                 && !backlog.is_empty()
                 && let Err(failure) = self.store.reconnect().await
             {
                 Self::refuse(backlog.drain(..), &failure);
-            }
-            let is_away = !self.store.is_trusted();
-            if is_away {
-                self.turn.note();
             }
             let connected = self.store.connect_ahead().await;
             self.count();

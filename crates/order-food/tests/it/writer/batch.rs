@@ -2,15 +2,13 @@
 
 use std::collections::HashSet;
 
-use domain::{CouponCode, Money};
 use order_food::metrics::WriterMetrics;
 use order_food::repository::writer::OrderWriter;
-use order_food::repository::{
-    KeyClaim, LimitKind, NewOrder, OrderPlacement, Redemption, RepositoryError, UseLimit,
-};
+use order_food::repository::{LimitKind, NewOrder, OrderPlacement, RepositoryError};
 use telemetry::metrics::Registry;
 use test_database::{TestDatabase, TestEngine};
 
+use super::keyed;
 use crate::harness::order_ids;
 use crate::repository::{fresh, new, order};
 
@@ -162,13 +160,6 @@ struct Shop {
     client: i64,
 }
 
-/// With a key; the answer that is kept under it names the order.
-fn keyed(order: NewOrder, key: &str, request: u8) -> NewOrder {
-    let response = order.order.id.to_string().into();
-    let claim = KeyClaim { key: key.parse().unwrap(), request_hash: [request; 32], response };
-    NewOrder { idempotency: Some(claim), ..order }
-}
-
 impl Shop {
     fn order(&self) -> NewOrder {
         new(&order(self.client, 1_795_000_000_000_000))
@@ -176,10 +167,7 @@ impl Shop {
 
     /// With a promotion that can be used so often, by everybody together.
     fn limited(&self, order: NewOrder, name: &str, most: i64) -> NewOrder {
-        let code: CouponCode = format!("{name}{}", self.client).parse().unwrap();
-        let limit = UseLimit { counter: code.as_str().to_owned(), most, kind: LimitKind::Total };
-        let redemption = Redemption { code, discount: Money::from_cents(1), limits: vec![limit] };
-        NewOrder { redemption: Some(redemption), ..order }
+        super::limited(order, &format!("{name}{}", self.client), most)
     }
 
     fn batch(&self, poison: Poison, position: usize) -> Vec<(Role, NewOrder)> {

@@ -3,3 +3,21 @@
 mod batch;
 mod queue;
 mod told;
+
+use domain::{CouponCode, Money};
+use order_food::repository::{KeyClaim, LimitKind, NewOrder, Redemption, UseLimit};
+
+/// With a key; the answer that is kept under it names the order.
+fn keyed(order: NewOrder, key: &str, request: u8) -> NewOrder {
+    let response = order.order.id.to_string().into();
+    let claim = KeyClaim { key: key.parse().unwrap(), request_hash: [request; 32], response };
+    NewOrder { idempotency: Some(claim), ..order }
+}
+
+/// With a promotion that can be used so often, by everybody together.
+fn limited(order: NewOrder, code: &str, most: i64) -> NewOrder {
+    let code: CouponCode = code.parse().unwrap();
+    let limit = UseLimit { counter: code.as_str().to_owned(), most, kind: LimitKind::Total };
+    let redemption = Redemption { code, discount: Money::from_cents(1), limits: vec![limit] };
+    NewOrder { redemption: Some(redemption), ..order }
+}

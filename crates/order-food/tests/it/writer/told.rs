@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use database::Session;
-use domain::{CouponCode, Money};
 use futures_util::future::join_all;
 use order_food::metrics::WriterMetrics;
 use order_food::repository::writer::OrderWriter;
-use order_food::repository::{
-    KeyClaim, LimitKind, NewOrder, OrderPlacement, Redemption, RepositoryError, UseLimit,
-};
+use order_food::repository::{OrderPlacement, RepositoryError};
 use telemetry::metrics::Registry;
 use test_database::{TestDatabase, TestEngine, execute};
 
+use super::{keyed, limited};
 use crate::harness::{eventually, hold_orders, order_ids};
 use crate::repository::{fresh, new, order};
 
@@ -85,19 +83,15 @@ impl Shop {
 
     /// Each time another order, with its own id and key.
     async fn place(&self, kind: Kind) -> Told {
-        let order = new(&order(1, 1_795_000_000_000_000));
+        let mut order = new(&order(1, 1_795_000_000_000_000));
         let id = order.order.id.to_string();
-        let idempotency = kind.has_key.then(|| KeyClaim {
-            key: id.parse().unwrap(),
-            request_hash: [0; 32],
-            response: id.clone().into(),
-        });
-        let redemption = kind.is_limited.then(|| Redemption {
-            code: COUNTER.parse::<CouponCode>().unwrap(),
-            discount: Money::from_cents(1),
-            limits: vec![UseLimit { counter: COUNTER.into(), most: i64::MAX, kind: LimitKind::Total }],
-        });
-        let outcome = self.writer.place(NewOrder { idempotency, redemption, ..order }).await;
+        if kind.has_key {
+            order = keyed(order, &id, 0);
+        }
+        if kind.is_limited {
+            order = limited(order, COUNTER, i64::MAX);
+        }
+        let outcome = self.writer.place(order).await;
         Told { id, kind, at: Instant::now(), outcome }
     }
 
@@ -138,6 +132,25 @@ impl Shop {
         (told, over)
     }
 
+    /// All is as told, and stays so.
+    async fn all_stays_as_told(&self, told: &[Told]) {
+        self.all_is_as_told(told).await;
+        // What waits for SQLite's lock looks for it every 100 ms.
+        tokio::time::sleep(Duration::from_millis(700)).await; // ok: for what must not come
+        self.all_is_as_told(told).await;
+    }
+
+    /// PostgreSQL ends what waits for a lock: nothing is there of those who were told something else long before the hold
+    /// was over.
+    async fn nothing_came_late(&self, told: &[Told], over: Instant) {
+        /// How long an attempt may still wait when its client is told, and some more.
+        const ATTEMPT: Duration = Duration::from_millis(400);
+        let there = order_ids(&self.database).await;
+        let given_up = told.iter().filter(|told| told.outcome.is_err() && told.at + ATTEMPT < over);
+        let late: Vec<_> = given_up.filter(|told| there.contains(&told.id)).collect();
+        assert!(late.is_empty(), "tried when their clients did not wait any more: {late:?}");
+    }
+
     /// What was acknowledged is there once, and else only what nobody knew of.
     async fn all_is_as_told(&self, told: &[Told]) {
         let there = order_ids(&self.database).await;
@@ -168,13 +181,10 @@ async fn sqlite_stores_nothing_late_of_which_a_client_was_told_that_it_is_not_pl
     // Or there would be nothing to be afraid of.
     let comes = async || !order_ids(&shop.database).await.is_disjoint(&unknown);
     eventually("something is stored that was given up", comes).await;
-    shop.all_is_as_told(&told).await;
-    // What waits for the lock looks for it every 100 ms.
-    tokio::time::sleep(Duration::from_millis(700)).await; // ok: for what must not come
-    shop.all_is_as_told(&told).await;
+    shop.all_stays_as_told(&told).await;
 }
 
-/// PostgreSQL ends what waits for a lock, and the session with it where that takes long.
+/// Nobody is stored, with a key or without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_stores_nothing_late_that_waited_for_the_table() {
     let kinds = [false, true].map(|has_key| Kind { has_key, is_limited: false });
@@ -184,16 +194,13 @@ async fn postgres_stores_nothing_late_that_waited_for_the_table() {
     let meanwhile: Vec<_> = told.iter().filter(|told| told.at < over).collect();
     assert!(meanwhile.iter().all(|told| told.outcome.is_err()), "nothing could be stored: {meanwhile:?}");
     assert!(meanwhile.iter().any(|told| told.is_not_placed()), "some are not placed: {meanwhile:?}");
-    shop.all_is_as_told(&told).await;
-    tokio::time::sleep(Duration::from_millis(700)).await; // ok: for what must not come
-    shop.all_is_as_told(&told).await;
+    shop.all_stays_as_told(&told).await;
+    shop.nothing_came_late(&told, over).await;
 }
 
 /// What needs the counter is tried again for as long as its client waits, and no longer. What does not need it is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_stores_nothing_late_that_waited_for_a_counter() {
-    /// How long an attempt may still wait for the counter when its client is told, and some more.
-    const ATTEMPT: Duration = Duration::from_millis(400);
     let kinds = [(false, false), (true, false), (false, true), (true, true)];
     let kinds = kinds.map(|(has_key, is_limited)| Kind { has_key, is_limited });
     let shop = Shop::open(TestEngine::Postgres, &kinds).await;
@@ -202,18 +209,14 @@ async fn postgres_stores_nothing_late_that_waited_for_a_counter() {
     let mut holder = shop.database.session().await;
     execute(holder.connection.as_mut(), &format!("begin; {used} for update")).await;
     let (told, over) = shop.while_held(holder, Duration::from_secs(4)).await;
-    shop.all_is_as_told(&told).await;
-    tokio::time::sleep(Duration::from_millis(700)).await; // ok: for what must not come
-    shop.all_is_as_told(&told).await;
+    shop.all_stays_as_told(&told).await;
+    shop.nothing_came_late(&told, over).await;
 
     let (limited, free): (Vec<_>, Vec<_>) =
         told.iter().filter(|told| told.at < over).partition(|told| told.kind.is_limited);
     assert!(limited.iter().all(|told| told.outcome.is_err()), "it was held: {limited:?}");
     assert!(limited.iter().any(|told| told.is_not_placed()), "some are not placed: {limited:?}");
     let there = order_ids(&shop.database).await;
-    let given_up = limited.iter().filter(|told| told.at + ATTEMPT < over);
-    let late: Vec<_> = given_up.filter(|told| there.contains(&told.id)).collect();
-    assert!(late.is_empty(), "tried when their clients did not wait any more: {late:?}");
     for has_key in [false, true] {
         let stored = free.iter().filter(|told| told.is_stored() && told.kind.has_key == has_key).count();
         assert!(stored >= CLIENTS as usize / kinds.len(), "{stored} meanwhile, with a key: {has_key}");

@@ -1,12 +1,14 @@
-"""Processes that die."""
+"""Processes that die, or stand still."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
 
 from client import Connection, Order
-from harness import Run, scenario
-from machine import Sqlite
+from harness import Run, Shop, scenario
+from machine import Api, Sqlite
 
 
 @scenario(1, "one key, 64 clients at once")
@@ -58,3 +60,41 @@ async def api_killed(run: Run) -> None:
 @scenario(17, "the API killed, SQLite", engine=Sqlite)
 async def sqlite_killed(run: Run) -> None:
     await killed(run, run.times(6, 20), run.bar(1.0, 3.0))
+
+
+@scenario(20, "an API frozen in a transaction")
+async def api_frozen(run: Run) -> None:
+    async with run.shop(proxied=True) as shop:
+        # The other one is as near to the database as ever.
+        shop.api_url = shop.database.url
+        first, other = shop.apis[0], await shop.add_api()
+        async with shop.ordering(16, ports=[first.port]), shop.ordering(16, ports=[other.port]) as record:
+            for _ in range(run.times(1, 5)):
+                await asyncio.sleep(1.5)
+                full_rate = record.rate(time.monotonic() - 1, time.monotonic())
+                # Far away, so that its transactions are open for a while.
+                shop.proxy.delay = 0.02
+                await frozen_with_counters(shop, first)
+                frozen, shop.proxy.delay = time.monotonic(), 0
+                run.faults["SIGSTOP"] += 1
+                await asyncio.sleep(run.times(3, 5))
+                first.signal(signal.SIGCONT)
+                run.recovers(record, frozen, full_rate)
+
+
+async def frozen_with_counters(shop: Shop, api: Api) -> None:
+    """Stops a process at a moment when it holds counters that the orders of others need, too."""
+    holding = (
+        "select count(*) from pg_stat_activity a where state = 'idle in transaction' and state_change < now() - interval '50 ms' "
+        "and exists (select from pg_locks l where l.pid = a.pid and l.relation = 'limit_counters'::regclass)"
+    )
+    deadline = time.monotonic() + 20
+    while True:
+        api.signal(signal.SIGSTOP)
+        await asyncio.sleep(0.1)
+        [[count]] = await shop.database.sql(holding)
+        if count == "1":
+            return
+        assert time.monotonic() < deadline, "never caught with counters"
+        api.signal(signal.SIGCONT)
+        await asyncio.sleep(shop.run.random.uniform(0.05, 0.2))

@@ -71,7 +71,10 @@ pub(super) struct Backend {
 
 pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Backend, sqlx::Error> {
     // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds.
-    const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false) \
+    // `idle_in_transaction_session_timeout`: how long a process that stands still, or whose machine is gone, keeps others
+    // from the counters that it holds. A batch is given up after as long (`Store::STATEMENT_DEADLINE`).
+    const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false), \
+                        set_config('idle_in_transaction_session_timeout', '1500ms', false) \
                         from pg_stat_activity where pid = pg_backend_pid()";
     sqlx::query_as(SELF).fetch_one(connection).await
 }

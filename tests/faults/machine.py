@@ -185,6 +185,15 @@ class Api(Process):
         return sum(float(line.rpartition(" ")[2]) for line in samples)
 
 
+# Of a server that was made for a load, where p99 is measured. WAL segments are kept and written over. A checkpoint writes what
+# has changed piece by piece and waits for the rest at its end, and commits wait with it, for the disk is the same: the rest is
+# what backends gave away since it began, so it is short, and they have the memory to give away little.
+SOFT_CHECKPOINTS = {
+    "max_wal_size": "16GB", "min_wal_size": "8GB", "shared_buffers": "4GB", "backend_flush_after": "256kB",
+    "checkpoint_timeout": "30s", "checkpoint_completion_target": 0.3,
+}
+
+
 class Postgres:
     """A durable server of its own, which can be killed, frozen and started again."""
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from client import Connection, head
 from harness import Run, Shop, scenario
-from load import p99
-from machine import Process, Sqlite
+from machine import SOFT_CHECKPOINTS, Process, Sqlite
 
 
 @scenario(8, "8 migrators, 4 loaders, an empty database")
@@ -120,7 +119,7 @@ def coupons(folder: Path, letter: str, count: int) -> None:
 
 @scenario(9, "the menu refreshed at peak")
 async def refreshed(run: Run) -> None:
-    async with run.shop() as shop:
+    async with run.shop(server=SOFT_CHECKPOINTS) as shop:
         [api] = shop.apis
         seen: set[tuple] = set()
         is_over = asyncio.Event()
@@ -143,8 +142,8 @@ async def refreshed(run: Run) -> None:
         await asyncio.sleep(1.2)
         reader = asyncio.create_task(read())
         alone, beside = [], []
-        seconds = run.times(4, 20)
-        for _ in range(run.times(2, 5)):
+        seconds = run.times(2, 10)
+        for _ in range(run.times(4, 9)):
             alone.append(await shop.load(seconds, 32))
             load = asyncio.create_task(shop.load(seconds, 32))
             # Every second: what a load holds up for a hundredth of that is in the p99.
@@ -159,7 +158,8 @@ async def refreshed(run: Run) -> None:
         run.load = "wrk, 32 connections"
         for each in (*alone, *beside):
             run.expect(set(each["statuses"]) == {"200"}, f"orders: {each['statuses']}")
-        before, after = p99(alone), p99(beside)
+        # A hitch of the disk is in one turn. What refreshes hold up is in all of them.
+        before, after = (statistics.median(each["p99"] for each in turns) for turns in (alone, beside))
         run.figures.update({"orders/s": round_to_ten(alone), "p99 alone": before, "p99 beside a load": after})
         run.measure("p99 ratio", after / before, run.bar(1.2, 3.0), "")
         run.expect(seen == {(200, 1), (200, 2)}, f"readers saw {seen}")

@@ -8,6 +8,7 @@ import time
 
 from harness import Run, Shop, scenario
 from load import p99
+from machine import SOFT_CHECKPOINTS
 
 CONNECTIONS = 64
 
@@ -15,14 +16,7 @@ CONNECTIONS = 64
 @scenario(18, "30 minutes at 60 %", long_only=True)
 async def soak(run: Run) -> None:
     minutes = run.soak_minutes
-    # As on a server that was made for such a load. WAL segments are kept and written over. A checkpoint writes what has changed
-    # piece by piece and waits for the rest at its end, and commits wait with it, for the disk is the same: the rest is what
-    # backends gave away since it began, so it is short, and they have the memory to give away little.
-    server = {
-        "max_wal_size": "16GB", "min_wal_size": "8GB", "shared_buffers": "4GB", "backend_flush_after": "256kB",
-        "checkpoint_timeout": "30s", "checkpoint_completion_target": 0.3,
-    }
-    async with run.shop(server=server) as shop:
+    async with run.shop(server=SOFT_CHECKPOINTS) as shop:
         [api] = shop.apis
         await born_old(shop)
         capacity = (await shop.load(10, CONNECTIONS, keyed=True))["rate"]

@@ -103,7 +103,7 @@ class Run:
 
     def measure(self, name: str, value: float, most: float | None = None, unit: str = "s") -> None:
         """Notes the largest value of a figure, which must not exceed `most`."""
-        self.figures[name] = max(round(value, 4), self.figures.get(name, 0))
+        self.figures[name] = round(max(value, self.figures.get(name, value)), 4)
         if most is not None:
             self.expect(value <= most, f"{name}: {value:.3f} {unit}, more than {most} {unit}")
 

@@ -149,7 +149,8 @@ def told_in_time(run: Run, record: Record, frozen_at: float, thawed: float) -> N
     """Nobody waits for a frozen database for long, and not at all once it is known."""
     run.measure("slowest answer, frozen", max(each.seconds for each in record.attempts(frozen_at, thawed)), run.bar(2.0, 2.5))
     known = record.attempts(frozen_at + 2.5, thawed - 0.5)
-    run.expect({each.status for each in known} == {503}, f"frozen, and known to be: {({each.status for each in known})}")
+    statuses = {each.status for each in known}
+    run.expect(statuses == {503}, f"frozen, and known to be: {statuses}")
     run.measure("slowest refusal, frozen", max((each.seconds for each in known), default=0), run.bar(0.25, 0.5))
 
 

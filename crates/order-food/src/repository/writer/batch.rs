@@ -97,7 +97,8 @@ impl Store {
             let mut connection =
                 within(deadline, Session::connect_once(&self.url, "order-food-writer")).await?;
             if let Engine::Postgres(connection) = &mut connection {
-                self.backend = Some(within(deadline, postgres::prepare_session(connection)).await?);
+                let prepared = postgres::prepare_session(connection, Self::STATEMENT_DEADLINE);
+                self.backend = Some(within(deadline, prepared).await?);
             }
             (self.connection, self.is_prepared) = (Some(connection), false);
         }

@@ -1,6 +1,7 @@
 //! A batch on PostgreSQL: arrays in, one statement for everything but limits.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use uuid::Uuid;
@@ -69,14 +70,16 @@ pub(super) struct Backend {
     started_at: String,
 }
 
-pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<Backend, sqlx::Error> {
+/// A process that stands still, or whose machine is gone, keeps others from the counters that it holds for `patience`.
+pub(super) async fn prepare_session(
+    connection: &mut PgConnection,
+    patience: Duration,
+) -> Result<Backend, sqlx::Error> {
     // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds.
-    // `idle_in_transaction_session_timeout`: how long a process that stands still, or whose machine is gone, keeps others
-    // from the counters that it holds. A batch is given up after as long (`Store::STATEMENT_DEADLINE`).
     const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false), \
-                        set_config('idle_in_transaction_session_timeout', '1500ms', false) \
+                        set_config('idle_in_transaction_session_timeout', $1, false) \
                         from pg_stat_activity where pid = pg_backend_pid()";
-    sqlx::query_as(SELF).fetch_one(connection).await
+    sqlx::query_as(SELF).bind(format!("{}ms", patience.as_millis())).fetch_one(connection).await
 }
 
 /// Prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to prepare

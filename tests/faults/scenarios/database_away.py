@@ -1,4 +1,4 @@
-"""PostgreSQL that is gone, frozen, slow, full, or ends sessions."""
+"""PostgreSQL that is gone, frozen, slow, full, ends sessions, or waits for somebody."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 
 from client import Prober, Record, post
 from harness import Run, Shop, scenario
-from machine import get
+from load import p99
+from machine import get, until
 
 # What an answer would show of the database.
 LEAKS = re.compile(rb"select|insert|idempotency_keys|limit_counters|pg_|sqlx|postgres|backend|relation", re.IGNORECASE)
@@ -57,7 +58,7 @@ async def postgres_killed(run: Run) -> None:
 
 @scenario(4, "sessions ended, commits cut off")
 async def commits_cut(run: Run) -> None:
-    seconds = run.times(6, 60)
+    seconds = run.times(5, 60)
     # Of those that have something to do beside it one loses its statement only.
     disturb = (
         "with own as (select pid, state from pg_stat_activity where application_name like 'order-food%'), "
@@ -129,7 +130,7 @@ async def postgres_frozen(run: Run) -> None:
             await asyncio.sleep(3)
             run.recovers(record, thawed, full_rate)
             proxy.delay, slow_at = 0.2, time.monotonic()
-            seconds = run.times(8, 10)
+            seconds = run.times(6, 10)
             await asyncio.sleep(seconds)
             proxy.delay = 0
             run.faults["200 ms added"] = 1
@@ -194,3 +195,49 @@ async def connections_taken(run: Run) -> None:
         for path, statuses in prober.statuses().items():
             run.expect(set(statuses) == {200}, f"{path}: {statuses}")
         run.expect(api.is_running, "the API ended")
+
+
+@scenario(21, "a counter held by somebody")
+async def counter_held(run: Run) -> None:
+    hold = "begin; select from limit_counters where name = 'promotion:PLENTY' for update; select pg_sleep(600)"
+    is_held = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
+    seconds, before, beside = run.times(3, 10), [], []
+    async with run.shop() as shop, shop.ordering(16, think=0.02) as record:
+        for _ in range(run.times(1, 3)):
+            await asyncio.sleep(1.5)
+            full_rate = record.rate(time.monotonic() - 1, time.monotonic())
+            before.append(await shop.load(seconds, 16))
+            holder = shop.database.session(hold)
+            await until(lambda: shop.database.sql(is_held), 10, "a counter is held")
+            held_at = time.monotonic()
+            run.faults["counters held"] += 1
+            beside.append(await shop.load(seconds, 16))
+            released = time.monotonic()
+            holder.kill()
+            holder.wait()
+            await asyncio.sleep(2)
+            run.recovers(record, released, full_rate)
+            held_up(run, record, held_at, released)
+    rates = [sum(load["rate"] for load in loads) / len(loads) for loads in (before, beside)]
+    run.figures["others' orders/s, before"] = round(rates[0])
+    run.figures["others' orders/s, held"] = round(rates[1])
+    run.figures["others' p99, before"], run.figures["others' p99, held"] = p99(before), p99(beside)
+    run.expect(rates[1] >= run.bar(0.8, 0.5) * rates[0], f"{rates[1]:.0f} orders/s beside a held counter, {rates[0]:.0f} before")
+    others = {status for load in beside for status in load["statuses"]}
+    run.expect(others == {"200"}, f"who needs no counter was answered {others}")
+
+
+def held_up(run: Run, record: Record, held_at: float, released: float) -> None:
+    """Who needs the counter is told in time that the order is not placed. Nobody else notices, but for those who ask
+    while it is not known yet."""
+    told: dict[bool, list] = {True: [], False: []}
+    for order in record.orders:
+        attempts = [each for each in order.attempts if held_at < each.at and each.end() < released]
+        told[b"PLENTY" in order.body] += attempts
+    statuses = {(each.status, each.reason) for each in told[True]}
+    not_placed = {(503, "overloaded"), (503, "database_unavailable")}
+    run.expect(statuses and statuses <= not_placed, f"who needs the counter was told {statuses}")
+    run.measure("slowest answer", max(each.seconds for each in told[True]), run.bar(2.0, 2.5))
+    statuses = {each.status for each in told[False]}
+    run.expect(statuses <= {200, 422}, f"who does not need the counter was told {statuses}")
+    run.measure("slowest answer, others", max((each.seconds for each in told[False]), default=0), run.bar(1.0, 1.5))

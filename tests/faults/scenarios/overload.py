@@ -19,7 +19,7 @@ async def overload(run: Run) -> None:
         record = shop.record()
         # Nobody is refused for a promotion that is used up.
         record.codes = tuple(code for code in record.codes if code != "LIMITED")
-        peak = max([await placed(shop, run.times(3, 10), connections) for connections in (256, 768, 1280)])
+        peak = max([await placed(shop, run.times(2, 10), connections) for connections in (256, 768, 1280)])
         connections = 4000
         # Some wait for most of a second; that is part of the time between two requests.
         pause = connections / (6.6 * peak) - 0.2

@@ -63,6 +63,9 @@ impl Store {
     const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
     const RECONNECT_DEADLINE: Duration = Duration::from_millis(250);
 
+    /// How long it may take to see which counters are held.
+    const LOOK_DEADLINE: Duration = Duration::from_millis(750);
+
     /// Connects and prepares while nobody waits.
     pub(super) async fn connect_ahead(&mut self) -> Result<(), sqlx::Error> {
         self.connect(Self::CONNECT_DEADLINE).await?;
@@ -134,6 +137,28 @@ impl Store {
             self.lost = self.backend.take();
         }
         outcome
+    }
+
+    /// Which of the counters somebody else holds at this moment.
+    pub(super) async fn held_counters(
+        &mut self,
+        counters: Vec<String>,
+    ) -> Result<HashSet<String>, sqlx::Error> {
+        let Some(Engine::Postgres(connection)) = &mut self.connection else {
+            // SQLite locks all or nothing.
+            return Ok(HashSet::new());
+        };
+        let held = within(Self::LOOK_DEADLINE, postgres::held_counters(connection, &counters)).await;
+        self.used_at = Instant::now();
+        match held {
+            // The table is locked, or all are.
+            Err(failure) if database::is_lock_timeout(&failure) => Ok(counters.into_iter().collect()),
+            Err(failure) => {
+                self.connection = None;
+                Err(failure)
+            }
+            Ok(held) => Ok(held),
+        }
     }
 
     /// Which of the ids are there, after a connection was lost.

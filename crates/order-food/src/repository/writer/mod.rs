@@ -8,6 +8,7 @@
 //! whose outcome was not heard the database can be asked which orders it has; only the others are tried again.
 
 mod batch;
+mod held;
 mod postgres;
 mod recovery;
 mod room;
@@ -27,6 +28,7 @@ use tracing::Span;
 use super::{NewOrder, OrderPlacement, RepositoryError};
 use crate::metrics::WriterMetrics;
 use batch::Store;
+use held::HeldOrders;
 use room::Room;
 use turn::Turn;
 use worker::Writer;
@@ -84,7 +86,9 @@ impl OrderWriter {
         for number in 0..writers {
             let (store, connected) = (Store::new(url.clone()), connected.clone());
             let (jobs, room, metrics) = (jobs.clone(), room.clone(), metrics.clone());
-            let writer = Writer { number, jobs, store, turn, connected, is_counted: false, room, metrics };
+            let held = HeldOrders::new();
+            let writer =
+                Writer { number, jobs, held, store, turn, connected, is_counted: false, room, metrics };
             tokio::spawn(writer.run());
             turn = Turn::Second(batches.subscribe());
         }

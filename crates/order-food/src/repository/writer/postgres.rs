@@ -58,6 +58,12 @@ const STORE: &str = "with input as ( \
 const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select name, 0 from unnest($1::text[]) as n (name) \
     order by name on conflict (name) do update set used = c.used returning name, used";
 
+/// Those of the counters that `LOCK_COUNTERS` would have to wait for. What it locks itself nobody has to find on the disk.
+const HELD_COUNTERS: &str = "with quick as materialized (select set_config('synchronous_commit', 'off', true)), \
+    free as materialized (select c.name from quick, limit_counters c where c.name = any($1::text[]) \
+        for no key update of c skip locked) \
+    select name from limit_counters where name = any($1::text[]) except select name from free";
+
 const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from idempotency_keys k \
     join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key";
 
@@ -85,7 +91,7 @@ pub(super) async fn prepare_session(
 /// Prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to prepare
 /// its own would not be done in time, lose its connection for that, and so would the next one.
 pub(super) async fn prepare_statements(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, ANSWERS, STORED] {
+    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, HELD_COUNTERS, ANSWERS, STORED] {
         match connection.prepare(statement.into_sql_str()).await {
             // What the server has against it, the order that needs it is told.
             Ok(_) | Err(sqlx::Error::Database(_)) => {}
@@ -244,6 +250,14 @@ impl<'o> Columns<'o> {
         }
         columns
     }
+}
+
+pub(super) async fn held_counters(
+    connection: &mut PgConnection,
+    counters: &[String],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let held: Vec<String> = sqlx::query_scalar(HELD_COUNTERS).bind(counters).fetch_all(connection).await?;
+    Ok(held.into_iter().collect())
 }
 
 async fn answers(

@@ -25,16 +25,22 @@ impl Writer {
             for job in part {
                 job.answer(Err(RepositoryError::Unavailable(None)));
             }
+        } else if database::is_lock_timeout(&failure) {
+            let orders = part.len();
+            let part = self.set_held_aside(part).await;
+            if part.len() < orders {
+                parts.push(part);
+            } else if orders > 1 {
+                parts.extend(Self::split(part));
+            } else {
+                parts.insert(0, part);
+            }
         } else if part.len() > 1 {
             parts.extend(Self::split(part));
         } else {
             for job in part {
-                if database::is_lock_timeout(&failure) {
-                    parts.insert(0, vec![job]);
-                } else {
-                    tracing::error!(order = %job.order.order.id, cause, "an order was refused by the database");
-                    job.answer(Err(RepositoryError::Refused));
-                }
+                tracing::error!(order = %job.order.order.id, cause, "an order was refused by the database");
+                job.answer(Err(RepositoryError::Refused));
             }
         }
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use telemetry::traces;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument, Span};
 
 use super::super::{NewOrder, RepositoryError};
 use super::batch::{Outcomes, Store};
+use super::held::HeldOrders;
 use super::room::Room;
 use super::turn::Turn;
 use super::{Job, OrderWriter};
@@ -22,6 +23,8 @@ pub(super) struct Writer {
     /// Which of them, from 0.
     pub(super) number: usize,
     pub(super) jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    /// Taken from the queue, and not to be begun yet.
+    pub(super) held: HeldOrders,
     pub(super) store: Store,
     pub(super) turn: Turn,
     pub(super) connected: Arc<AtomicUsize>,
@@ -42,11 +45,13 @@ impl Writer {
                 self.turn.note();
             }
             // No other writer can store what this one has taken, and who ordered that does not wait for long.
-            if !self.store.is_connected()
-                && !backlog.is_empty()
-                && let Err(failure) = self.store.reconnect().await
-            {
-                Self::refuse(backlog.drain(..), &failure);
+            if !self.store.is_connected() {
+                backlog.extend(self.held.drain());
+                if !backlog.is_empty()
+                    && let Err(failure) = self.store.reconnect().await
+                {
+                    Self::refuse(backlog.drain(..), &failure);
+                }
             }
             let connected = self.store.connect_ahead().await;
             self.count();
@@ -125,22 +130,38 @@ impl Writer {
 
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
     async fn next_batch(&mut self, backlog: &mut VecDeque<Job>) -> Option<Vec<Job>> {
+        if self.held.look_at().is_some_and(|at| at <= Instant::now()) {
+            self.turn.note();
+            self.take_back_free(backlog).await;
+            self.turn.note();
+            if !self.store.is_connected() {
+                return Some(Vec::new());
+            }
+        }
         if backlog.is_empty() {
             let mut received = Vec::with_capacity(Self::RECEIVE);
             let wait = async {
                 self.turn.wait().await;
                 self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await
             };
-            if wait.await == 0 {
+            let count = match self.held.look_at() {
+                None => wait.await,
+                Some(at) => match timeout_at(at, wait).await {
+                    Ok(count) => count,
+                    Err(_) => return Some(Vec::new()),
+                },
+            };
+            if count == 0 {
                 return None;
             }
-            backlog.extend(received);
+            backlog.extend(self.held.keep(received));
         }
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let done_at = Instant::now() + self.room.batch_time();
         while let Some(job) = backlog.pop_front() {
             bytes += job.order.size_bytes();
-            if !batch.is_empty() && bytes > OrderWriter::BATCH_BYTES {
+            let is_full = bytes > OrderWriter::BATCH_BYTES || batch.len() >= OrderWriter::BATCH_ORDERS;
+            if !batch.is_empty() && is_full {
                 backlog.push_front(job);
                 break;
             }

@@ -22,14 +22,24 @@ use crate::repository::{fresh, new, order};
 const CLIENTS: u32 = 32;
 const APART: Duration = Duration::from_millis(50);
 
-const COUNTER: &str = "MANY";
+/// The counter that is held, and another one.
+const HELD: &str = "HELD";
+const OTHER: &str = "OTHER";
 
 /// What an order brings with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Kind {
     has_key: bool,
-    /// Needs the counter.
-    is_limited: bool,
+    /// Needs this counter.
+    counter: Option<&'static str>,
+}
+
+impl Kind {
+    /// Each of these with a key and without.
+    fn each(counters: &[Option<&'static str>]) -> Vec<Self> {
+        let with = |has_key| counters.iter().map(move |counter| Self { has_key, counter: *counter });
+        with(false).chain(with(true)).collect()
+    }
 }
 
 /// What somebody ordered, and was told.
@@ -88,8 +98,8 @@ impl Shop {
         if kind.has_key {
             order = keyed(order, &id, 0);
         }
-        if kind.is_limited {
-            order = limited(order, COUNTER, i64::MAX);
+        if let Some(counter) = kind.counter {
+            order = limited(order, counter, i64::MAX);
         }
         let outcome = self.writer.place(order).await;
         Told { id, kind, at: Instant::now(), outcome }
@@ -170,7 +180,7 @@ impl Shop {
 /// 1.5 s: held so long, there are three, and the last takes orders that have waited for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_stores_nothing_late_of_which_a_client_was_told_that_it_is_not_placed() {
-    let shop = Shop::open(TestEngine::Sqlite, &[Kind { has_key: false, is_limited: false }]).await;
+    let shop = Shop::open(TestEngine::Sqlite, &[Kind { has_key: false, counter: None }]).await;
     let holder = hold_orders(&shop.database).await;
     let (told, over) = shop.while_held(holder, Duration::from_millis(4750)).await;
     let meanwhile: Vec<_> = told.iter().filter(|told| told.at < over).collect();
@@ -187,8 +197,7 @@ async fn sqlite_stores_nothing_late_of_which_a_client_was_told_that_it_is_not_pl
 /// Nobody is stored, with a key or without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_stores_nothing_late_that_waited_for_the_table() {
-    let kinds = [false, true].map(|has_key| Kind { has_key, is_limited: false });
-    let shop = Shop::open(TestEngine::Postgres, &kinds).await;
+    let shop = Shop::open(TestEngine::Postgres, &Kind::each(&[None])).await;
     let holder = hold_orders(&shop.database).await;
     let (told, over) = shop.while_held(holder, Duration::from_millis(2500)).await;
     let meanwhile: Vec<_> = told.iter().filter(|told| told.at < over).collect();
@@ -198,30 +207,54 @@ async fn postgres_stores_nothing_late_that_waited_for_the_table() {
     shop.nothing_came_late(&told, over).await;
 }
 
-/// What needs the counter is tried again for as long as its client waits, and no longer. What does not need it is stored.
+/// What needs the counter is tried again for as long as its client waits, and no longer. What does not need it is stored as
+/// if nobody held any.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_stores_nothing_late_that_waited_for_a_counter() {
-    let kinds = [(false, false), (true, false), (false, true), (true, true)];
-    let kinds = kinds.map(|(has_key, is_limited)| Kind { has_key, is_limited });
+async fn postgres_stores_nothing_late_that_waited_for_a_counter_and_everything_else_at_once() {
+    /// Of clients that order every 20 ms and wait for nobody, some 40 orders are stored in a second. Where each waited for one
+    /// lock timeout there would be 4.
+    const LEAST_A_SECOND: u64 = 10;
+    let kinds = Kind::each(&[None, Some(OTHER), Some(HELD)]);
     let shop = Shop::open(TestEngine::Postgres, &kinds).await;
-    let used = format!("select used from limit_counters where name = '{COUNTER}'");
-    assert_eq!(shop.database.number(&used).await, 2);
+    let used = |counter| format!("select used from limit_counters where name = '{counter}'");
+    assert_eq!(shop.database.number(&used(HELD)).await, 2);
     let mut holder = shop.database.session().await;
-    execute(holder.connection.as_mut(), &format!("begin; {used} for update")).await;
-    let (told, over) = shop.while_held(holder, Duration::from_secs(4)).await;
+    execute(holder.connection.as_mut(), &format!("begin; {} for update", used(HELD))).await;
+    let held_for = Duration::from_secs(4);
+    let (told, over) = shop.while_held(holder, held_for).await;
     shop.all_stays_as_told(&told).await;
     shop.nothing_came_late(&told, over).await;
 
-    let (limited, free): (Vec<_>, Vec<_>) =
-        told.iter().filter(|told| told.at < over).partition(|told| told.kind.is_limited);
-    assert!(limited.iter().all(|told| told.outcome.is_err()), "it was held: {limited:?}");
-    assert!(limited.iter().any(|told| told.is_not_placed()), "some are not placed: {limited:?}");
+    let (held, free): (Vec<_>, Vec<_>) =
+        told.iter().filter(|told| told.at < over).partition(|told| told.kind.counter == Some(HELD));
+    assert!(held.iter().all(|told| told.is_not_placed()), "it was held: {held:?}");
     let there = order_ids(&shop.database).await;
-    for has_key in [false, true] {
-        let stored = free.iter().filter(|told| told.is_stored() && told.kind.has_key == has_key).count();
-        assert!(stored >= CLIENTS as usize / kinds.len(), "{stored} meanwhile, with a key: {has_key}");
+    for kind in kinds.iter().filter(|kind| kind.counter != Some(HELD)) {
+        let (stored, others): (Vec<&Told>, Vec<&Told>) =
+            free.iter().copied().filter(|told| told.kind == *kind).partition(|told| told.is_stored());
+        let clients = u64::from(CLIENTS) / kinds.len() as u64;
+        let least = usize::try_from(clients * held_for.as_secs() * LEAST_A_SECOND).unwrap();
+        assert!(stored.len() >= least, "only {} of {kind:?} meanwhile, and {others:?}", stored.len());
     }
-    let is_counted = |told: &&Told| told.kind.is_limited && there.contains(&told.id);
-    let stored = told.iter().chain(&shop.before).filter(is_counted).count();
-    assert_eq!(shop.database.number(&used).await, i64::try_from(stored).unwrap());
+    for counter in [HELD, OTHER] {
+        let is_counted = |told: &&Told| told.kind.counter == Some(counter) && there.contains(&told.id);
+        let stored = told.iter().chain(&shop.before).filter(is_counted).count();
+        assert_eq!(shop.database.number(&used(counter)).await, i64::try_from(stored).unwrap(), "{counter}");
+    }
+}
+
+/// A table that is locked is like all of its counters.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_stores_what_needs_no_counter_while_all_of_them_are_locked() {
+    let kinds = Kind::each(&[None, Some(HELD)]);
+    let shop = Shop::open(TestEngine::Postgres, &kinds).await;
+    let mut holder = shop.database.session().await;
+    execute(holder.connection.as_mut(), "begin; lock table limit_counters").await;
+    let (told, over) = shop.while_held(holder, Duration::from_millis(2500)).await;
+    shop.all_stays_as_told(&told).await;
+    shop.nothing_came_late(&told, over).await;
+    let (held, free): (Vec<_>, Vec<_>) =
+        told.iter().filter(|told| told.at < over).partition(|told| told.kind.counter.is_some());
+    assert!(held.iter().all(|told| told.is_not_placed()), "it was locked: {held:?}");
+    assert!(free.iter().all(|told| told.is_stored()), "nobody held it up: {free:?}");
 }

@@ -234,12 +234,11 @@ class Shop:
         run.expect(not no_hint, f"{no_hint} answers 409, 429 or 503 without Retry-After")
 
         # Each acknowledged order is there under its key, with the very bytes that the client got.
+        stored = await database.answers()
         query = f"select {database.ID} from orders where client_id = (select id from api_clients where name = 'recorder')"
+        ids = {row[0] for row in await database.sql(query)}
         wrong = self._wrong_rows()
-        stored, rows, *counts = await asyncio.gather(
-            database.answers(), database.sql(query), *(database.sql(query) for query in wrong.values())
-        )
-        ids = {row[0] for row in rows}
+        counts = await asyncio.gather(*(database.sql(query) for query in wrong.values()))
         lost = [
             order.key
             for order in acknowledged

@@ -139,20 +139,22 @@ impl Store {
         outcome
     }
 
-    /// Which of the counters somebody else holds at this moment.
+    /// Which of the counters somebody else holds at this moment, and their versions.
     pub(super) async fn held_counters(
         &mut self,
         counters: Vec<String>,
-    ) -> Result<HashSet<String>, sqlx::Error> {
+    ) -> Result<HashMap<String, String>, sqlx::Error> {
         let Some(Engine::Postgres(connection)) = &mut self.connection else {
-            // SQLite locks all or nothing.
-            return Ok(HashSet::new());
+            // Only PostgreSQL locks counters.
+            return Ok(HashMap::new());
         };
         let held = within(Self::LOOK_DEADLINE, postgres::held_counters(connection, &counters)).await;
         self.used_at = Instant::now();
         match held {
-            // The table is locked, or all are.
-            Err(failure) if database::is_lock_timeout(&failure) => Ok(counters.into_iter().collect()),
+            // The table is locked.
+            Err(failure) if database::is_lock_timeout(&failure) => {
+                Ok(counters.into_iter().map(|counter| (counter, String::new())).collect())
+            }
             Err(failure) => {
                 self.connection = None;
                 Err(failure)

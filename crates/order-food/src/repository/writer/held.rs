@@ -1,6 +1,6 @@
 //! Orders that need a counter which somebody holds: they wait beside the queue, so that nobody else waits for them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use super::{Job, OrderWriter};
 /// Counters that were held at the last look, and orders with limits that wait for the next, the first come first. It tells
 /// whose counters are free.
 pub(super) struct HeldOrders {
-    counters: HashSet<String>,
+    /// Each with its version, which changes with every use.
+    counters: HashMap<String, String>,
     jobs: Vec<Job>,
     /// When to look.
     look_at: Instant,
@@ -23,9 +24,11 @@ pub(super) struct HeldOrders {
 impl HeldOrders {
     /// How long from one look to the next; longer where a look takes longer, so that half of the time is left for others.
     const PAUSE: Duration = Duration::from_millis(20);
+    /// The most orders that wait for a counter.
+    const MOST: usize = OrderWriter::QUEUE_ORDERS / 4;
 
     pub(super) fn new() -> Self {
-        Self { counters: HashSet::new(), jobs: Vec::new(), look_at: Instant::now() }
+        Self { counters: HashMap::new(), jobs: Vec::new(), look_at: Instant::now() }
     }
 
     /// When to look; `None` where nobody waits.
@@ -51,9 +54,10 @@ impl HeldOrders {
         rest
     }
 
-    /// Lets an order wait that no writer has begun.
-    fn add(&mut self, job: Job) {
-        if self.jobs.len() < OrderWriter::QUEUE_ORDERS {
+    /// Lets an order wait, if no writer is at it.
+    pub(super) fn add(&mut self, job: Job) {
+        // Those that need something else are few: they wait for the next look only.
+        if self.jobs.len() < Self::MOST || !self.concern(&job.order) {
             self.jobs.push(job);
         } else {
             job.answer(Err(RepositoryError::QueueFull));
@@ -61,9 +65,9 @@ impl HeldOrders {
     }
 
     /// Whether an order needs a counter that is held.
-    fn concern(&self, order: &NewOrder) -> bool {
+    pub(super) fn concern(&self, order: &NewOrder) -> bool {
         let limits = order.redemption.iter().flat_map(|redemption| &redemption.limits);
-        limits.into_iter().any(|limit| self.counters.contains(&limit.counter))
+        limits.into_iter().any(|limit| self.counters.contains_key(&limit.counter))
     }
 }
 
@@ -100,25 +104,26 @@ impl Writer {
         self.held.jobs.reverse();
     }
 
-    /// Looks which of these counters, and of those that were held before, are held. None where that cannot be found out: then
-    /// the orders are tried, which tells.
+    /// Looks which of these counters, and of those that were held before, are held, and have not been used since the last look:
+    /// one that many use is nearly always locked, and soon free for whoever waits. None where that cannot be found out: then the
+    /// orders are tried, which tells.
     async fn look(&mut self, mut counters: Vec<String>) {
         let before = std::mem::take(&mut self.held.counters);
-        let was_held = !before.is_empty();
-        counters.extend(before);
+        counters.extend(before.keys().take(HeldOrders::MOST).cloned());
         if counters.is_empty() {
             return;
         }
-        match self.store.held_counters(counters).await {
-            Ok(held) => self.held.counters = held,
+        let mut held = match self.store.held_counters(counters).await {
+            Ok(held) => held,
             Err(failure) => {
-                tracing::warn!(
-                    cause = telemetry::causes(&failure),
-                    "it is not known which counters are held"
-                );
+                let cause = telemetry::causes(&failure);
+                tracing::warn!(cause, "it is not known which counters of promotions are held");
+                return;
             }
-        }
-        match (was_held, self.held.counters.iter().next()) {
+        };
+        held.retain(|counter, version| before.get(counter).is_none_or(|seen| seen == version));
+        self.held.counters = held;
+        match (!before.is_empty(), self.held.counters.keys().min()) {
             (false, Some(counter)) => tracing::warn!(
                 counter,
                 "somebody holds a counter of a promotion: orders that need it wait, others do not"

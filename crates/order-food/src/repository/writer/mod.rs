@@ -47,8 +47,8 @@ pub struct OrderWriter {
 pub(super) struct Job {
     order: Box<NewOrder>,
     reply: oneshot::Sender<Outcome>,
-    /// Set once, by the writer that takes the order or by the request that stops waiting for it to be taken: whoever
-    /// comes first decides whether it is written.
+    /// Set by the writer that takes the order or by the request that stops waiting for it to be taken: whoever comes first
+    /// decides whether it is written. A writer that sets the order aside gives it back.
     is_claimed: Arc<AtomicBool>,
     /// When it was put into the queue.
     queued: Instant,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, FromRow as _, PgConnection, SqlSafeStr as _};
 use uuid::Uuid;
 
 use super::super::{KeyClaim, NewOrder, Redemption, StoredAnswer};
@@ -58,11 +58,13 @@ const STORE: &str = "with input as ( \
 const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select name, 0 from unnest($1::text[]) as n (name) \
     order by name on conflict (name) do update set used = c.used returning name, used";
 
-/// Those of the counters that `LOCK_COUNTERS` would have to wait for. What it locks itself nobody has to find on the disk.
+/// Those of the counters that `LOCK_COUNTERS` would have to wait for, but for those that another transaction has just made,
+/// and their versions. It locks the table as that does; what else it locks nobody has to find on the disk.
 const HELD_COUNTERS: &str = "with quick as materialized (select set_config('synchronous_commit', 'off', true)), \
+    same_lock as (delete from limit_counters where false), \
     free as materialized (select c.name from quick, limit_counters c where c.name = any($1::text[]) \
         for no key update of c skip locked) \
-    select name from limit_counters where name = any($1::text[]) except select name from free";
+    select name, xmin::text from limit_counters where name = any($1::text[]) and name not in (select name from free)";
 
 const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from idempotency_keys k \
     join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key";
@@ -81,11 +83,15 @@ pub(super) async fn prepare_session(
     connection: &mut PgConnection,
     patience: Duration,
 ) -> Result<Backend, sqlx::Error> {
-    // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds.
-    const SELF: &str = "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false), \
-                        set_config('idle_in_transaction_session_timeout', $1, false) \
-                        from pg_stat_activity where pid = pg_backend_pid()";
-    sqlx::query_as(SELF).bind(format!("{}ms", patience.as_millis())).fetch_one(connection).await
+    // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds. As one text, since
+    // that takes one answer, and parameters take two: orders may wait for this.
+    let sql = format!(
+        "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false), \
+         set_config('idle_in_transaction_session_timeout', '{}ms', false) \
+         from pg_stat_activity where pid = pg_backend_pid()",
+        patience.as_millis()
+    );
+    Backend::from_row(&connection.fetch_one(AssertSqlSafe(sql)).await?)
 }
 
 /// Prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to prepare
@@ -101,14 +107,27 @@ pub(super) async fn prepare_statements(connection: &mut PgConnection) -> Result<
     Ok(())
 }
 
-/// Ends another session of ours, and returns once it is gone with its transaction.
+/// Ends another session of ours, and returns once it is gone with its transaction; an error where that takes longer than
+/// 150 ms.
 pub(super) async fn end(connection: &mut PgConnection, backend: &Backend) -> Result<(), sqlx::Error> {
-    // Waits up to 150 ms by itself; an error says that it did not succeed in that time.
-    const END: &str = "select coalesce(bool_and(pg_terminate_backend(pid, 150)), true) from pg_stat_activity \
-                       where pid = $1 and backend_start::text = $2 and pid <> pg_backend_pid()";
-    let is_gone =
-        sqlx::query_scalar(END).bind(backend.pid).bind(&backend.started_at).fetch_one(connection).await?;
-    if is_gone { Ok(()) } else { Err(sqlx::Error::PoolTimedOut) }
+    // One text again, of a server's own values. `pg_terminate_backend` can wait by itself, but looks every 100 ms only.
+    let sql = format!(
+        "do $$ begin \
+             perform pg_terminate_backend(pid) from pg_stat_activity where {is_it}; \
+             for look in 1..75 loop \
+                 perform pg_stat_clear_snapshot(); \
+                 if not exists (select from pg_stat_activity where {is_it}) then return; end if; \
+                 perform pg_sleep(0.002); \
+             end loop; \
+             raise exception 'session {pid} does not end'; \
+         end $$",
+        is_it = format_args!(
+            "pid = {} and backend_start::text = '{}' and pid <> pg_backend_pid()",
+            backend.pid, backend.started_at
+        ),
+        pid = backend.pid,
+    );
+    connection.execute(AssertSqlSafe(sql)).await.map(drop)
 }
 
 pub(super) async fn store(
@@ -255,8 +274,9 @@ impl<'o> Columns<'o> {
 pub(super) async fn held_counters(
     connection: &mut PgConnection,
     counters: &[String],
-) -> Result<HashSet<String>, sqlx::Error> {
-    let held: Vec<String> = sqlx::query_scalar(HELD_COUNTERS).bind(counters).fetch_all(connection).await?;
+) -> Result<HashMap<String, String>, sqlx::Error> {
+    let held: Vec<(String, String)> =
+        sqlx::query_as(HELD_COUNTERS).bind(counters).fetch_all(connection).await?;
     Ok(held.into_iter().collect())
 }
 

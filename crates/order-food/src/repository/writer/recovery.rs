@@ -25,22 +25,20 @@ impl Writer {
             for job in part {
                 job.answer(Err(RepositoryError::Unavailable(None)));
             }
-        } else if database::is_lock_timeout(&failure) {
-            let orders = part.len();
-            let part = self.set_held_aside(part).await;
+        } else {
+            let (orders, is_held) = (part.len(), database::is_lock_timeout(&failure));
+            let part = if is_held { self.set_held_aside(part).await } else { part };
             if part.len() < orders {
                 parts.push(part);
             } else if orders > 1 {
                 parts.extend(Self::split(part));
-            } else {
+            } else if is_held {
                 parts.insert(0, part);
-            }
-        } else if part.len() > 1 {
-            parts.extend(Self::split(part));
-        } else {
-            for job in part {
-                tracing::error!(order = %job.order.order.id, cause, "an order was refused by the database");
-                job.answer(Err(RepositoryError::Refused));
+            } else {
+                for job in part {
+                    tracing::error!(order = %job.order.order.id, cause, "an order was refused by the database");
+                    job.answer(Err(RepositoryError::Refused));
+                }
             }
         }
     }

@@ -135,6 +135,7 @@ impl Writer {
             self.take_back_free(backlog).await;
             self.turn.note();
             if !self.store.is_connected() {
+                self.count();
                 return Some(Vec::new());
             }
         }
@@ -159,6 +160,10 @@ impl Writer {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let done_at = Instant::now() + self.room.batch_time();
         while let Some(job) = backlog.pop_front() {
+            if self.held.concern(&job.order) {
+                self.held.add(job);
+                continue;
+            }
             bytes += job.order.size_bytes();
             let is_full = bytes > OrderWriter::BATCH_BYTES || batch.len() >= OrderWriter::BATCH_ORDERS;
             if !batch.is_empty() && is_full {

@@ -21,6 +21,9 @@ use crate::repository::{fresh, new, order};
 /// that their time is up in the moment when an attempt to store them is given up.
 const CLIENTS: u32 = 32;
 const APART: Duration = Duration::from_millis(50);
+/// How many orders of a client are stored in a second at least, if it waits for nobody: some 20 to 40 are. Where it waits for
+/// lock timeouts, 4 at most.
+const LEAST_A_SECOND: u32 = 5;
 
 /// The counter that is held, and another one.
 const HELD: &str = "HELD";
@@ -211,17 +214,13 @@ async fn postgres_stores_nothing_late_that_waited_for_the_table() {
 /// if nobody held any.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_stores_nothing_late_that_waited_for_a_counter_and_everything_else_at_once() {
-    /// Of clients that order every 20 ms and wait for nobody, some 40 orders are stored in a second. Where each waited for one
-    /// lock timeout there would be 4.
-    const LEAST_A_SECOND: u64 = 10;
     let kinds = Kind::each(&[None, Some(OTHER), Some(HELD)]);
     let shop = Shop::open(TestEngine::Postgres, &kinds).await;
     let used = |counter| format!("select used from limit_counters where name = '{counter}'");
     assert_eq!(shop.database.number(&used(HELD)).await, 2);
     let mut holder = shop.database.session().await;
     execute(holder.connection.as_mut(), &format!("begin; {} for update", used(HELD))).await;
-    let held_for = Duration::from_secs(4);
-    let (told, over) = shop.while_held(holder, held_for).await;
+    let (told, over) = shop.while_held(holder, Duration::from_secs(4)).await;
     shop.all_stays_as_told(&told).await;
     shop.nothing_came_late(&told, over).await;
 
@@ -232,8 +231,7 @@ async fn postgres_stores_nothing_late_that_waited_for_a_counter_and_everything_e
     for kind in kinds.iter().filter(|kind| kind.counter != Some(HELD)) {
         let (stored, others): (Vec<&Told>, Vec<&Told>) =
             free.iter().copied().filter(|told| told.kind == *kind).partition(|told| told.is_stored());
-        let clients = u64::from(CLIENTS) / kinds.len() as u64;
-        let least = usize::try_from(clients * held_for.as_secs() * LEAST_A_SECOND).unwrap();
+        let least = CLIENTS as usize / kinds.len() * 4 * LEAST_A_SECOND as usize;
         assert!(stored.len() >= least, "only {} of {kind:?} meanwhile, and {others:?}", stored.len());
     }
     for counter in [HELD, OTHER] {
@@ -243,18 +241,37 @@ async fn postgres_stores_nothing_late_that_waited_for_a_counter_and_everything_e
     }
 }
 
+/// Who waited is not forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_stores_all_that_waited_for_a_counter_that_is_soon_free() {
+    let shop = Shop::open(TestEngine::Postgres, &Kind::each(&[None, Some(HELD)])).await;
+    let mut holder = shop.database.session().await;
+    let lock = format!("begin; select used from limit_counters where name = '{HELD}' for update");
+    execute(holder.connection.as_mut(), &lock).await;
+    let (told, over) = shop.while_held(holder, Duration::from_millis(700)).await;
+    let waited = told.iter().filter(|told| told.kind.counter.is_some() && told.at < over);
+    assert_eq!(waited.count(), 0, "it was held");
+    assert!(told.iter().all(Told::is_stored), "all had the time: {told:?}");
+    shop.all_stays_as_told(&told).await;
+}
+
 /// A table that is locked is like all of its counters.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_stores_what_needs_no_counter_while_all_of_them_are_locked() {
     let kinds = Kind::each(&[None, Some(HELD)]);
     let shop = Shop::open(TestEngine::Postgres, &kinds).await;
     let mut holder = shop.database.session().await;
-    execute(holder.connection.as_mut(), "begin; lock table limit_counters").await;
-    let (told, over) = shop.while_held(holder, Duration::from_millis(2500)).await;
+    execute(holder.connection.as_mut(), "begin; lock table limit_counters in share row exclusive mode").await;
+    let (told, over) = shop.while_held(holder, Duration::from_secs(4)).await;
     shop.all_stays_as_told(&told).await;
     shop.nothing_came_late(&told, over).await;
     let (held, free): (Vec<_>, Vec<_>) =
         told.iter().filter(|told| told.at < over).partition(|told| told.kind.counter.is_some());
     assert!(held.iter().all(|told| told.is_not_placed()), "it was locked: {held:?}");
     assert!(free.iter().all(|told| told.is_stored()), "nobody held it up: {free:?}");
+    assert!(
+        free.len() >= CLIENTS as usize / 2 * 4 * LEAST_A_SECOND as usize,
+        "only {} meanwhile",
+        free.len()
+    );
 }

@@ -149,7 +149,12 @@ impl NewOrder {
 
     /// Whether its promotion can be used up: everyone who wants a use of it waits for everyone else.
     pub fn is_limited(&self) -> bool {
-        self.redemption.as_ref().is_some_and(|redemption| !redemption.limits.is_empty())
+        self.limits().next().is_some()
+    }
+
+    /// The limits that it counts against.
+    pub fn limits(&self) -> impl Iterator<Item = &UseLimit> {
+        self.redemption.iter().flat_map(|redemption| &redemption.limits)
     }
 
     /// About how many bytes go to the database.

@@ -228,11 +228,8 @@ pub(super) struct Limits {
 
 /// The counters that a batch needs, sorted: everyone locks them in the same order.
 pub(super) fn counter_names(orders: &[&NewOrder]) -> Vec<String> {
-    let names: BTreeSet<_> = orders
-        .iter()
-        .filter_map(|order| order.redemption.as_ref())
-        .flat_map(|redemption| redemption.limits.iter().map(|limit| limit.counter.clone()))
-        .collect();
+    let limits = orders.iter().flat_map(|order| order.limits());
+    let names: BTreeSet<_> = limits.map(|limit| limit.counter.clone()).collect();
     names.into_iter().collect()
 }
 
@@ -279,10 +276,7 @@ pub(super) fn outcomes(
     // Uses that were handed to orders whose key belongs to another one.
     let returned: HashSet<&str> =
         limits.uses.iter().filter(|(id, _)| !stored.contains(id)).map(|(_, counter)| &**counter).collect();
-    let may_fit_now = |order: &NewOrder| {
-        let limits = order.redemption.iter().flat_map(|redemption| &redemption.limits);
-        limits.into_iter().any(|limit| returned.contains(&*limit.counter))
-    };
+    let may_fit_now = |order: &NewOrder| order.limits().any(|limit| returned.contains(&*limit.counter));
     let outcome = |(position, order): (usize, &&NewOrder)| {
         let id = order.order.id.uuid();
         if stored.contains(&id) {

@@ -66,8 +66,7 @@ impl HeldOrders {
 
     /// Whether an order needs a counter that is held.
     pub(super) fn concern(&self, order: &NewOrder) -> bool {
-        let limits = order.redemption.iter().flat_map(|redemption| &redemption.limits);
-        limits.into_iter().any(|limit| self.counters.contains_key(&limit.counter))
+        order.limits().any(|limit| self.counters.contains_key(&limit.counter))
     }
 }
 

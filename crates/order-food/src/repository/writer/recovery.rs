@@ -26,13 +26,13 @@ impl Writer {
                 job.answer(Err(RepositoryError::Unavailable(None)));
             }
         } else {
-            let (orders, is_held) = (part.len(), database::is_lock_timeout(&failure));
-            let part = if is_held { self.set_held_aside(part).await } else { part };
+            let (orders, has_waited) = (part.len(), database::is_lock_timeout(&failure));
+            let part = if has_waited { self.set_held_aside(part).await } else { part };
             if part.len() < orders {
                 parts.push(part);
             } else if orders > 1 {
                 parts.extend(Self::split(part));
-            } else if is_held {
+            } else if has_waited {
                 parts.insert(0, part);
             } else {
                 for job in part {

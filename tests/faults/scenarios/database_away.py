@@ -201,7 +201,8 @@ async def connections_taken(run: Run) -> None:
 async def counter_held(run: Run) -> None:
     hold = "begin; select from limit_counters where name = 'promotion:PLENTY' for update; select pg_sleep(600)"
     is_held = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
-    seconds, before, beside = run.times(3, 10), [], []
+    # Long enough for two orders one after the other that wait as long as they may.
+    seconds, before, beside = run.times(4, 10), [], []
     async with run.shop() as shop:
         needing, others = shop.record(), shop.record()
         needing.codes, others.codes = ("PLENTY",), tuple(code for code in others.codes if code != "PLENTY")

@@ -13,7 +13,7 @@ from scenarios.database_away import LEAKS
 from client import OTHER_KEY, Connection, head
 from harness import Run, scenario
 from load import p99
-from machine import get, until
+from machine import SOFT_CHECKPOINTS, get, until
 
 
 @scenario(11, "bad requests")
@@ -134,7 +134,7 @@ class Crowd:
 
 @scenario(12, "2,000 slow sockets")
 async def slow_sockets(run: Run) -> None:
-    async with run.shop() as shop:
+    async with run.shop(server=SOFT_CHECKPOINTS) as shop:
         [api] = shop.apis
         seconds = run.times(3, 10)
         alone, beside = [], []

@@ -25,7 +25,7 @@ async def overload(run: Run) -> None:
         pause = connections / (6.6 * peak) - 0.2
         memories, full_rate = [], 0.0
         async with Prober(api.port, "/livez", "/api/product") as prober:
-            for seconds in (60, 60, 60, 60) if run.is_long else (12, 6):
+            for seconds in (120, 60, 60, 60) if run.is_long else (12, 6):
                 async with record.ordering(8, think=0.1):
                     if not full_rate:
                         await asyncio.sleep(2.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import socket
 from collections import Counter
 
@@ -138,6 +139,8 @@ async def slow_sockets(run: Run) -> None:
         [api] = shop.apis
         seconds = run.times(3, 10)
         alone, beside = [], []
+        # What the rows before have written is not to be waited for in a turn.
+        await asyncio.to_thread(os.sync)
         async with shop.ordering(2, think=0.05):
             for _ in range(run.times(1, 5)):
                 alone.append(await shop.load(seconds, 16))

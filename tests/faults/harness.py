@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from client import ADMIN_KEY, KEY, ONCE_KEY, OTHER_KEY, REASONS_503, STATUSES, Connection, Once, Record, post
 from load import wrk
-from machine import PEPPER, REPOSITORY, Api, Postgres, Process
+from machine import PEPPER, REPOSITORY, SOFT_CHECKPOINTS, Api, Postgres, Process
 from proxy import Proxy
 
 LIMITED_USES = 40
@@ -123,16 +124,21 @@ class Run:
         engine: type | None = None,
         prepare: bool = True,
         proxied: bool = False,
+        is_steady: bool = False,
         server: dict[str, object] | None = None,
         **settings: object,
     ) -> object:
         """A database, its server with these settings, with data and so many APIs on it; what must always hold is checked
-        at the end."""
-        shop = Shop(self, engine or self.scenario.engine, server or {})
+        at the end. Where p99 is measured it is steady: its commits wait for little that others have written."""
+        server = {**(SOFT_CHECKPOINTS if is_steady else {}), **(server or {})}
+        shop = Shop(self, engine or self.scenario.engine, server)
         try:
             await shop.database.start()
             if prepare:
                 await shop.prepare()
+            if is_steady:
+                # What rows before this one have written, and this one until here.
+                await asyncio.to_thread(os.sync)
             if proxied:
                 shop.proxy = await Proxy(shop.database.port, self.seed).start()
                 shop.api_url = shop.database.url_through(shop.proxy.port)

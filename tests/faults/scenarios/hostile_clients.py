@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import socket
 from collections import Counter
 
@@ -14,7 +13,7 @@ from scenarios.database_away import LEAKS
 from client import OTHER_KEY, Connection, head
 from harness import Run, scenario
 from load import p99
-from machine import SOFT_CHECKPOINTS, get, until
+from machine import get, until
 
 
 @scenario(11, "bad requests")
@@ -135,12 +134,10 @@ class Crowd:
 
 @scenario(12, "2,000 slow sockets")
 async def slow_sockets(run: Run) -> None:
-    async with run.shop(server=SOFT_CHECKPOINTS) as shop:
+    async with run.shop(is_steady=True) as shop:
         [api] = shop.apis
         seconds = run.times(3, 10)
         alone, beside = [], []
-        # What the rows before have written is not to be waited for in a turn.
-        await asyncio.to_thread(os.sync)
         async with shop.ordering(2, think=0.05):
             for _ in range(run.times(1, 5)):
                 alone.append(await shop.load(seconds, 16))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from client import Connection, head
 from harness import Run, Shop, scenario
-from machine import SOFT_CHECKPOINTS, Process, Sqlite
+from machine import Process, Sqlite
 
 
 @scenario(8, "8 migrators, 4 loaders, an empty database")
@@ -119,7 +119,7 @@ def coupons(folder: Path, letter: str, count: int) -> None:
 
 @scenario(9, "the menu refreshed at peak")
 async def refreshed(run: Run) -> None:
-    async with run.shop(server=SOFT_CHECKPOINTS) as shop:
+    async with run.shop(is_steady=True) as shop:
         [api] = shop.apis
         seen: set[tuple] = set()
         is_over = asyncio.Event()

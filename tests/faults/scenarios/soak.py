@@ -8,7 +8,6 @@ import time
 
 from harness import Run, Shop, scenario
 from load import p99
-from machine import SOFT_CHECKPOINTS
 
 CONNECTIONS = 64
 
@@ -16,7 +15,7 @@ CONNECTIONS = 64
 @scenario(18, "30 minutes at 60 %", long_only=True)
 async def soak(run: Run) -> None:
     minutes = run.soak_minutes
-    async with run.shop(server=SOFT_CHECKPOINTS) as shop:
+    async with run.shop(is_steady=True) as shop:
         [api] = shop.apis
         await born_old(shop)
         capacity = (await shop.load(10, CONNECTIONS, keyed=True))["rate"]

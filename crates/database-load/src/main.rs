@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use coupon_corpus::CorpusError;
 use database::settings::{self, Refusal, SettingError};
-use database::{Canceller, ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
+use database::{Access, Canceller, ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_load::{
     CouponOptions, DataSet, Load, LoadError, MemoryBudget, Options, PepperArgs, Source, SourceArgs, Summary,
     find_coupons,
@@ -261,7 +261,7 @@ async fn load(job: Job, canceller: Arc<OnceLock<Canceller>>) -> Result<(), Failu
             printed => printed,
         };
     }
-    let mut session = Session::open_existing(url, "database-load", job.wait).await?;
+    let mut session = Session::open_existing(url, "database-load", Access::Write, job.wait).await?;
     let _ = canceller.set(session.canceller());
     let load = Load { url, source, pepper, clock: &SystemClock, options };
     let summaries = load.run(&mut session.connection).await?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use database::settings::{self, Refusal};
-use database::{ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
+use database::{Access, ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
 use database_migration::{MigrationError, Migrator, SchemaState};
 use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry, TelemetryArgs};
 use tracing::Instrument;
@@ -142,7 +142,7 @@ async fn work(arguments: &Arguments, url: &DatabaseUrl, signals: &mut StopSignal
         let mut session = match arguments.command.unwrap_or(Command::Up) {
             Command::Up => Session::open(url, "database-migration", wait).await?,
             Command::Status | Command::Validate => {
-                Session::open_existing(url, "database-migration", wait).await?
+                Session::open_existing(url, "database-migration", Access::AnyServer, wait).await?
             }
         };
         let _ = canceller.set(session.canceller());

@@ -3,6 +3,8 @@
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
+use crate::Unusable;
+
 /// A job could not get its session.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -16,6 +18,14 @@ pub enum ConnectError {
         /// The last answer.
         #[source]
         last: sqlx::Error,
+    },
+    /// It answers, and cannot be used.
+    #[error("{url} cannot be used: {cause}")]
+    Unusable {
+        /// Where, without the password.
+        url: String,
+        /// Why not.
+        cause: Unusable,
     },
     /// There is no such file, and it is not for this program to make it.
     #[error("{0} does not exist; database-migration makes it")]
@@ -40,6 +50,7 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Configuration(_) => Unusable::of(error).is_some(),
         // Class 08 connection exception, 53 out of resources, 25006 read-only (a standby), 57014 cancelled by somebody
         // else, 57P0x being shut down or started (PostgreSQL,
         // appendix A); 5 busy, 6 locked, 8 read-only, 10 I/O error, 13 full, 14 cannot open (SQLite result codes).
@@ -51,6 +62,7 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
                     || matches!(&code[..2], "08" | "53")
                     || matches!(code, "25006" | "57014")
                     || code.starts_with("57P0")
+                    || OTHER_SESSION.contains(&code)
             }
             None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6 | 8 | 10 | 13 | 14)),
         },
@@ -58,11 +70,21 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     }
 }
 
+/// A prepared statement is missing, or there already.
+const OTHER_SESSION: [&str; 2] = ["26000", "42P05"];
+
+/// Whether the error shows that a pooler has put another session behind the connection.
+pub fn is_of_another_session(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| OTHER_SESSION.contains(&&*code)))
+}
+
 /// Whether a statement that failed so is certainly not done. It is not certain when the session ended before the
 /// database said how the statement went: it may have been committed just before.
 pub fn is_certainly_not_done(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Encode(_) => true,
+        // Found before anything was sent.
+        sqlx::Error::Configuration(_) => Unusable::of(error).is_some(),
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => !is_fatal(error),
             // 10: an I/O error may have struck after the commit.
@@ -72,9 +94,20 @@ pub fn is_certainly_not_done(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a statement gave up waiting for a lock (55P03), or was chosen to end a deadlock (40P01).
-pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("55P03" | "40P01")))
+/// Whether the same statement may succeed when it is tried again: it gave up waiting for a lock (55P03), was chosen to end
+/// a deadlock (40P01), or could not be ordered among others (40001).
+pub fn is_worth_a_retry(error: &sqlx::Error) -> bool {
+    let codes = ["55P03", "40P01", "40001"];
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))
+}
+
+/// Whether the error is that of a session which PostgreSQL has ended, or of a connection that is gone.
+pub(crate) fn is_session_over(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>().is_some_and(is_fatal),
+        _ => false,
+    }
 }
 
 fn is_fatal(error: &PgDatabaseError) -> bool {
@@ -89,6 +122,9 @@ fn sqlite_code(error: &dyn DatabaseError) -> Option<u32> {
 /// Whether trying to connect again later may work: nobody listens yet, the server is starting, shutting down or full,
 /// its database is still to be made (3D000), SQLite's file is locked. A wrong password or path stays wrong.
 pub(crate) fn is_worth_waiting_for(error: &sqlx::Error) -> bool {
+    if let Some(unusable) = Unusable::of(error) {
+        return unusable.may_pass();
+    }
     match error {
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => {

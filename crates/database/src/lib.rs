@@ -5,14 +5,22 @@ mod connect;
 mod engine;
 mod lock;
 mod pools;
+mod postgres;
 mod session;
 pub mod settings;
+mod sqlite_file;
+mod unusable;
 mod url;
 
-pub use connect::{ConnectError, is_certainly_not_done, is_lock_timeout, is_unavailable};
+pub use connect::{
+    ConnectError, is_certainly_not_done, is_of_another_session, is_unavailable, is_worth_a_retry,
+};
 pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};
 pub use lock::{JobLock, LockError};
 pub use pools::{PoolUsage, PooledConnection, Pools};
+pub use postgres::{Access, Backend, Setting};
 pub use session::{Canceller, Session};
 pub use settings::DatabaseArgs;
+pub use sqlite_file::{SqliteFile, WriteAheadLog};
+pub use unusable::Unusable;
 pub use url::{DatabaseUrl, DatabaseUrlError};

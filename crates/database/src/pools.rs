@@ -1,24 +1,36 @@
 //! The API's connections.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Pool, Postgres, Sqlite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::{DatabaseUrl, Engine};
+use crate::connect::is_session_over;
+use crate::postgres::{self, Access, Used};
+use crate::{DatabaseUrl, Engine, SqliteFile};
 
 /// Connections for reading and for writing. Nothing is connected before the first use.
 #[derive(Debug, Clone)]
-pub struct Pools(Engine<RequestPool<Postgres>, SqlitePools>);
+pub struct Pools(Engine<PostgresPool, SqlitePools>);
+
+/// Its connections lead to a primary, whatever the address led to when they were made.
+#[derive(Debug, Clone)]
+struct PostgresPool {
+    pool: RequestPool<Postgres>,
+    options: Arc<PgConnectOptions>,
+    /// When a connection was last seen to have a session to itself.
+    direct_at: Arc<Mutex<Option<Instant>>>,
+}
 
 /// SQLite has one writer at a time; its connection is apart, so that readers never wait for it.
 #[derive(Debug, Clone)]
 struct SqlitePools {
+    file: SqliteFile,
     reader: RequestPool<Sqlite>,
     writer: RequestPool<Sqlite>,
 }
@@ -61,13 +73,20 @@ impl Pools {
     /// Pools of at most `max_connections` connections (SQLite: readers, beside the one writer).
     pub fn open(url: &DatabaseUrl, application: &str, max_connections: u32) -> Self {
         Self(match &url.0 {
-            Engine::Postgres(options) => Engine::Postgres(RequestPool::new(
-                PgPoolOptions::new()
+            Engine::Postgres(options) => {
+                let options = DatabaseUrl::postgres_options(options, application);
+                let pool = PgPoolOptions::new()
                     .max_connections(max_connections)
                     .acquire_timeout(Self::CONNECT_TIMEOUT)
-                    .connect_lazy_with(DatabaseUrl::postgres_options(options, application)),
-                Self::SERVER_PATIENCE,
-            )),
+                    // Looking at the session does it.
+                    .test_before_acquire(false)
+                    .connect_lazy_with(options.clone());
+                Engine::Postgres(PostgresPool {
+                    pool: RequestPool::new(pool, Self::SERVER_PATIENCE),
+                    options: Arc::new(options),
+                    direct_at: Arc::default(),
+                })
+            }
             Engine::Sqlite(file) => {
                 let options = DatabaseUrl::sqlite_options(file);
                 let pool = |size, options| {
@@ -76,6 +95,7 @@ impl Pools {
                     RequestPool::new(pool.connect_lazy_with(options), Self::FILE_PATIENCE)
                 };
                 Engine::Sqlite(SqlitePools {
+                    file: SqliteFile::new(file),
                     reader: pool(max_connections, options.clone().read_only(true)),
                     writer: pool(1, options),
                 })
@@ -87,7 +107,7 @@ impl Pools {
     pub async fn reader(&self) -> Result<PooledConnection, sqlx::Error> {
         Ok(match &self.0 {
             Engine::Postgres(pool) => Engine::Postgres(pool.acquire().await?),
-            Engine::Sqlite(pools) => Engine::Sqlite(pools.reader.acquire().await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(pools.acquire(&pools.reader).await?),
         })
     }
 
@@ -95,14 +115,14 @@ impl Pools {
     pub async fn writer(&self) -> Result<PooledConnection, sqlx::Error> {
         Ok(match &self.0 {
             Engine::Postgres(pool) => Engine::Postgres(pool.acquire().await?),
-            Engine::Sqlite(pools) => Engine::Sqlite(pools.writer.acquire().await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(pools.acquire(&pools.writer).await?),
         })
     }
 
     /// How the pools are used now.
     pub fn usage(&self) -> Vec<PoolUsage> {
         match &self.0 {
-            Engine::Postgres(pool) => vec![pool.usage("main")],
+            Engine::Postgres(pool) => vec![pool.pool.usage("main")],
             Engine::Sqlite(pools) => vec![pools.reader.usage("readers"), pools.writer.usage("writer")],
         }
     }
@@ -110,12 +130,62 @@ impl Pools {
     /// Closes every connection once its holder is done.
     pub async fn close(&self) {
         match &self.0 {
-            Engine::Postgres(pool) => pool.pool.close().await,
+            Engine::Postgres(pool) => pool.pool.pool.close().await,
             Engine::Sqlite(pools) => {
                 pools.reader.pool.close().await;
                 pools.writer.pool.close().await;
             }
         }
+    }
+}
+
+impl SqlitePools {
+    /// A connection to the file that the path named when the first one was made.
+    async fn acquire(&self, pool: &RequestPool<Sqlite>) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.file.check()?;
+        let connection = pool.acquire(|pool| async move { pool.acquire().await }).await?;
+        self.file.opened();
+        Ok(connection)
+    }
+}
+
+impl PostgresPool {
+    /// How long after a look at two connections new ones are taken for direct, too.
+    const DIRECT_FOR: Duration = Duration::from_secs(10);
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let this = self.clone();
+        self.pool.acquire(|pool| async move { this.acquire_usable(&pool).await }).await
+    }
+
+    async fn acquire_usable(&self, pool: &Pool<Postgres>) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        // One that was lost while it was not used is replaced, at most all of them.
+        for _ in 0..pool.options().get_max_connections() {
+            let mut connection = pool.acquire().await?;
+            match self.make_usable(&mut connection).await {
+                Ok(()) => return Ok(connection),
+                Err(error) => {
+                    connection.close_on_drop();
+                    if !is_session_over(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Err(sqlx::Error::PoolTimedOut)
+    }
+
+    async fn make_usable(&self, connection: &mut PoolConnection<Postgres>) -> Result<(), sqlx::Error> {
+        if postgres::look_at(connection).await? == Used::New {
+            let is_known = |at: Instant| at.elapsed() < Self::DIRECT_FOR;
+            let direct_at = *self.direct_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if !direct_at.is_some_and(is_known) {
+                postgres::check_is_direct(connection, &self.options).await?;
+                *self.direct_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            postgres::set_up(connection, Access::Read, &[]).await?;
+        }
+        Ok(())
     }
 }
 
@@ -138,12 +208,18 @@ impl<DB: sqlx::Database> RequestPool<DB> {
 
     /// Waits no longer than a request can. Connecting goes on behind it: where a handshake takes longer than a request
     /// waits, giving up on it each time would mean never to connect.
-    async fn acquire(&self) -> Result<PoolConnection<DB>, sqlx::Error> {
+    async fn acquire<F>(
+        &self,
+        acquire: impl FnOnce(Pool<DB>) -> F + Send,
+    ) -> Result<PoolConnection<DB>, sqlx::Error>
+    where
+        F: Future<Output = Result<PoolConnection<DB>, sqlx::Error>> + Send + 'static,
+    {
         let acquiring = async {
             let turn = self.asking.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-            let pool = self.pool.clone();
+            let acquire = acquire(self.pool.clone());
             let acquiring = tokio::spawn(async move {
-                let acquired = pool.acquire().await;
+                let acquired = acquire.await;
                 drop(turn);
                 acquired
             });

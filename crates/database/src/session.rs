@@ -7,7 +7,8 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::connect::is_worth_waiting_for;
-use crate::{ConnectError, Connection, DatabaseUrl, Engine};
+use crate::postgres::{self, Access, Backend, Setting};
+use crate::{ConnectError, Connection, DatabaseUrl, Engine, Unusable};
 
 /// A direct connection that a job has to itself, as session locks need it.
 #[derive(Debug)]
@@ -19,82 +20,118 @@ pub struct Session {
 
 /// Ends a session from outside, whatever it is waiting for.
 #[derive(Debug, Clone)]
-pub struct Canceller(Option<Backend>);
-
-#[derive(Debug, Clone)]
-struct Backend {
-    options: Box<PgConnectOptions>,
-    process_id: i32,
-}
+pub struct Canceller(Option<(Box<PgConnectOptions>, Backend)>);
 
 impl Session {
     const FIRST_PAUSE: Duration = Duration::from_millis(50);
     const LONGEST_PAUSE: Duration = Duration::from_secs(2);
     const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Connects as `application`, trying again with growing pauses until `wait` is over.
+    /// Connects as `application` in order to write, trying again with growing pauses until `wait` is over.
     pub async fn open(url: &DatabaseUrl, application: &str, wait: Duration) -> Result<Self, ConnectError> {
+        Self::open_for(url, application, Access::Write, wait).await
+    }
+
+    async fn open_for(
+        url: &DatabaseUrl,
+        application: &str,
+        access: Access,
+        wait: Duration,
+    ) -> Result<Self, ConnectError> {
         let deadline = Instant::now() + wait;
         let mut pause = Self::FIRST_PAUSE;
         loop {
-            let attempt = timeout(Self::ATTEMPT_TIMEOUT.max(pause), Self::connect(url, application));
+            let attempt = timeout(Self::ATTEMPT_TIMEOUT.max(pause), Self::connect(url, application, access));
             let error = match attempt.await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(error)) => error,
                 Err(_) => sqlx::Error::PoolTimedOut,
             };
+            let unusable = Unusable::of(&error);
+            let is_over = !is_worth_waiting_for(&error) || Instant::now() + pause >= deadline;
+            if let (Some(cause), true) = (unusable, is_over) {
+                return Err(ConnectError::Unusable { url: url.to_string(), cause });
+            }
             if !is_worth_waiting_for(&error) {
                 return Err(ConnectError::Refused { url: url.to_string(), cause: error });
             }
-            if Instant::now() + pause >= deadline {
+            if is_over {
                 let (url, waited_seconds) = (url.to_string(), wait.as_secs());
                 return Err(ConnectError::Unreachable { url, waited_seconds, last: error });
             }
-            tracing::info!(%url, error = %error, retry_in = ?pause, "database not reachable yet");
+            tracing::info!(%url, error = %error, retry_in = ?pause, "the database cannot be used yet");
             sleep(pause).await; // ok: backoff with a deadline
             pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }
     }
 
-    /// Like [`Session::open`], but an SQLite file that is not there is not made: it would be a mistyped path.
+    /// Like [`Session::open`], but an SQLite file that is not there is not made: it would be a mistyped path. Says what
+    /// the session is for.
     pub async fn open_existing(
         url: &DatabaseUrl,
         application: &str,
+        access: Access,
         wait: Duration,
     ) -> Result<Self, ConnectError> {
         match url.sqlite_file() {
             Some(file) if !file.exists() => Err(ConnectError::NoFile(url.to_string())),
-            _ => Self::open(url, application, wait).await,
+            _ => Self::open_for(url, application, access, wait).await,
         }
     }
 
-    /// Connects as `application`, in one attempt.
-    pub async fn connect_once(url: &DatabaseUrl, application: &str) -> Result<Connection, sqlx::Error> {
+    /// Connects as `application`, in one attempt, with these settings beside those of every session. Also returns
+    /// PostgreSQL's process.
+    pub async fn connect_once(
+        url: &DatabaseUrl,
+        application: &str,
+        access: Access,
+        settings: &[Setting],
+    ) -> Result<(Connection, Option<Backend>), sqlx::Error> {
         let attempt = timeout(Self::ATTEMPT_TIMEOUT, async {
             Ok(match &url.0 {
                 Engine::Sqlite(file) => {
-                    Engine::Sqlite(SqliteConnection::connect_with(&DatabaseUrl::sqlite_options(file)).await?)
+                    let options = DatabaseUrl::sqlite_options(file);
+                    (Engine::Sqlite(SqliteConnection::connect_with(&options).await?), None)
                 }
                 Engine::Postgres(options) => {
                     let options = DatabaseUrl::postgres_options(options, application);
-                    Engine::Postgres(PgConnection::connect_with(&options).await?)
+                    let mut connection = PgConnection::connect_with(&options).await?;
+                    let backend = postgres::set_up(&mut connection, access, settings).await?;
+                    (Engine::Postgres(connection), Some(backend))
                 }
             })
         });
         attempt.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    async fn connect(url: &DatabaseUrl, application: &str) -> Result<Self, sqlx::Error> {
-        let mut connection = Self::connect_once(url, application).await?;
-        let backend = match (&mut connection, &url.0) {
+    /// Checks that no pooler changes the session behind this connection, made with `application`, with each
+    /// transaction.
+    pub async fn check_is_direct(
+        url: &DatabaseUrl,
+        application: &str,
+        connection: &mut Connection,
+    ) -> Result<(), sqlx::Error> {
+        match (connection, &url.0) {
             (Engine::Postgres(connection), Engine::Postgres(options)) => {
-                let process_id = sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await?;
-                let options = Box::new(DatabaseUrl::postgres_options(options, application));
-                Some(Backend { options, process_id })
+                let options = DatabaseUrl::postgres_options(options, application);
+                postgres::check_is_direct(connection, &options).await
             }
-            _ => None,
+            (Engine::Postgres(_) | Engine::Sqlite(_), _) => Ok(()),
+        }
+    }
+
+    async fn connect(url: &DatabaseUrl, application: &str, access: Access) -> Result<Self, sqlx::Error> {
+        let (mut connection, backend) = Self::connect_once(url, application, access, &[]).await?;
+        if access == Access::Write {
+            Self::check_is_direct(url, application, &mut connection).await?;
+        }
+        let canceller = match (backend, &url.0) {
+            (Some(backend), Engine::Postgres(options)) => {
+                Some((Box::new(DatabaseUrl::postgres_options(options, application)), backend))
+            }
+            (Some(_) | None, _) => None,
         };
-        Ok(Self { connection, canceller: Canceller(backend) })
+        Ok(Self { connection, canceller: Canceller(canceller) })
     }
 
     /// What ends this session from outside.
@@ -120,12 +157,12 @@ impl Canceller {
     /// Has PostgreSQL end the session: its statement is cancelled, its transaction rolled back, its locks released.
     /// SQLite needs nothing: an open transaction ends with the process.
     pub async fn cancel(&self) {
-        let Some(Backend { options, process_id }) = &self.0 else {
+        let Some((options, backend)) = &self.0 else {
             return;
         };
         let ended = timeout(Self::DEADLINE, async {
             let mut connection = PgConnection::connect_with(options).await?;
-            sqlx::query("select pg_terminate_backend($1)").bind(process_id).execute(&mut connection).await
+            sqlx::query("select pg_terminate_backend($1)").bind(backend.pid).execute(&mut connection).await
         });
         match ended.await {
             Ok(Ok(_)) => {}

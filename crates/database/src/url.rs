@@ -37,14 +37,6 @@ impl DatabaseUrl {
     pub const DEFAULT: &'static str = "sqlite://order-food.db";
     /// How long a writer waits for another process's write to SQLite.
     const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-    /// Has PostgreSQL end the sessions of a client whose machine is gone half a minute later, and not two hours, as is usual:
-    /// a job's lock is held and a connection taken for as long.
-    const UNANSWERING_CLIENTS: [(&str, &str); 4] = [
-        ("tcp_keepalives_idle", "15"),
-        ("tcp_keepalives_interval", "5"),
-        ("tcp_keepalives_count", "3"),
-        ("tcp_user_timeout", "30000"),
-    ];
 
     /// The SQLite file, if it is SQLite.
     pub fn sqlite_file(&self) -> Option<&Path> {
@@ -81,7 +73,8 @@ impl DatabaseUrl {
         options
             .clone()
             .application_name(application)
-            .options(Self::UNANSWERING_CLIENTS)
+            // Nothing is read as text that it would change, and poolers refuse it.
+            .extra_float_digits(None)
             .disable_statement_logging()
     }
 

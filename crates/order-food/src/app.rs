@@ -164,9 +164,15 @@ impl BoundServer {
         let readiness = Arc::new(Readiness::new(menu.clone(), keys.clone()));
         let changes = Arc::new(SqlChanges(client.clone()));
         let promotions = Arc::new(Promotions::new(Arc::new(SqlPromotions(client.clone()))));
-        let follower =
-            Follower::new(changes, menu.clone(), keys.clone(), promotions.clone(), readiness.clone());
         let writer = OrderWriter::start(&config.database_url, Self::WRITERS, &WriterMetrics::new(&registry));
+        let follower = Follower::new(
+            changes,
+            writer.clone(),
+            menu.clone(),
+            keys.clone(),
+            promotions.clone(),
+            readiness.clone(),
+        );
         let orders = Arc::new(SqlOrders { client, writer: writer.clone() });
         let ordering_metrics = OrderingMetrics::new(&registry);
         ordering_metrics.begin(place::REFUSALS.iter().map(|reason| reason.as_str()));

@@ -3,12 +3,14 @@
 mod json;
 mod logs;
 pub mod metrics;
+mod server_warnings;
 mod signals;
 mod start;
 pub mod traces;
 mod writer;
 
 pub use logs::{LogArgs, LogCounts, LogFormat, LogStream, causes};
+pub use server_warnings::with_server_warnings;
 pub use signals::{StopSignal, StopSignals};
 pub use start::{Service, Telemetry, TelemetryArgs};
 pub use traces::Tracing;

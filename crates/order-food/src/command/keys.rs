@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use database::{ConnectError, Connection, DatabaseUrl, Session, on_engine};
+use database::{Access, ConnectError, Connection, DatabaseUrl, Session, on_engine};
 use domain::{Clock, Pepper, Scopes, Timestamp};
 use serde::Serialize;
 
@@ -118,7 +118,11 @@ impl Keys<'_> {
 
     /// Does what the command says and writes what there is to say about it.
     pub async fn run(&self, command: &KeysCommand, out: &mut dyn Write) -> Result<(), KeysError> {
-        let mut session = Session::open_existing(self.url, "order-food keys", Self::WAIT).await?;
+        let access = match command {
+            KeysCommand::List { .. } => Access::AnyServer,
+            KeysCommand::Create(_) | KeysCommand::Revoke { .. } | KeysCommand::Rotate { .. } => Access::Write,
+        };
+        let mut session = Session::open_existing(self.url, "order-food keys", access, Self::WAIT).await?;
         let connection = &mut session.connection;
         match command {
             KeysCommand::Create(create) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use database::Unusable;
 use domain::{PromotionRefused, Scope};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -176,8 +177,15 @@ impl From<RepositoryError> for ApiError {
     fn from(error: RepositoryError) -> Self {
         let answer = match &error {
             RepositoryError::Unavailable(_) => {
-                Self::new(Reason::DatabaseUnavailable, "the database is unavailable; try again")
-                    .retry_after(RETRY_PAUSE)
+                let message = match error.unusable() {
+                    None => "the database is unavailable; try again",
+                    Some(Unusable::Standby) => "only a standby of the database is reachable; try again",
+                    Some(Unusable::ReadOnly) => "the database is read-only; try again later",
+                    Some(Unusable::Pooled | Unusable::Replaced) => {
+                        "the database cannot be used as it is set up; try again later"
+                    }
+                };
+                Self::new(Reason::DatabaseUnavailable, message).retry_after(RETRY_PAUSE)
             }
             RepositoryError::OutcomeUnknown(_) => {
                 let message = "the order may or may not have been stored; send it again with the same Idempotency-Key, or look it up";

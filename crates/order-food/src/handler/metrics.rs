@@ -2,16 +2,18 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use database::Unusable;
 use telemetry::metrics::Metric;
 
 use super::error::ApiError;
 use super::reason::Reason;
 use crate::app::AppState;
 use crate::metrics::definitions::{
-    BUILD_INFO, CATALOGUE_AGE, CATALOGUE_ITEMS, CONNECTIONS, CONNECTIONS_MAX, DATABASE_UP, LOG_LINES,
-    LOG_LINES_DROPPED, QUEUE_CAPACITY, QUEUE_ORDERS, READY, SPANS, TOKIO_QUEUE, TOKIO_TASKS, TOKIO_WORKERS,
-    WRITERS,
+    BUILD_INFO, CATALOGUE_AGE, CATALOGUE_ITEMS, CONNECTIONS, CONNECTIONS_MAX, DATABASE_STATE, DATABASE_UP,
+    LOG_LINES, LOG_LINES_DROPPED, QUEUE_CAPACITY, QUEUE_ORDERS, READY, SPANS, TOKIO_QUEUE, TOKIO_TASKS,
+    TOKIO_WORKERS, WRITERS,
 };
+use crate::service::readiness::DatabaseState;
 
 /// Why metrics may not be shown.
 pub const REFUSALS: &[Reason] = &[Reason::NotFound, Reason::Internal];
@@ -38,7 +40,13 @@ fn look(app: &AppState) {
     let total = |metric: &Metric, labels: &[&str], count| registry.counter(metric, labels).absolute(count);
 
     flag(&READY, app.readiness.missing().is_empty());
-    flag(&DATABASE_UP, app.readiness.is_database_up());
+    let database = app.readiness.database();
+    let answers = matches!(database, DatabaseState::Up | DatabaseState::Unusable(Unusable::ReadOnly));
+    flag(&DATABASE_UP, answers);
+    for state in ["up", "down", "standby", "read-only", "pooled", "replaced"] {
+        let is_so = f64::from(u8::from(state == database.name()));
+        set(&DATABASE_STATE, &[&state.replace('-', "_")], is_so);
+    }
     if let Some(age) = app.readiness.catalogue_age() {
         set(&CATALOGUE_AGE, &[], age.as_secs_f64());
     }

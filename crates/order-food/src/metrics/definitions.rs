@@ -68,6 +68,11 @@ pub(crate) const ORDERS_REFUSED: Metric = counter(
     &["reason"],
     "Orders not answered with 200, by the reason in the answer; after outcome_unknown one may have been stored.",
 );
+pub(crate) const ORDERS_UNCONFIRMED: Metric = counter(
+    "orders_unconfirmed_total",
+    &[],
+    "Orders that are stored, and that no commit in time showed to be replicated; their clients were answered outcome_unknown.",
+);
 pub(crate) const ORDER_VALUE: Metric = histogram(
     "order_value_cents",
     &[],
@@ -111,6 +116,11 @@ pub(crate) const WRITERS: Metric = gauge(
 
 pub(crate) const DATABASE_UP: Metric =
     gauge("database_up", &[], "Whether the database answered when last asked, twice a second.");
+pub(crate) const DATABASE_STATE: Metric = gauge(
+    "database_state",
+    &["state"],
+    "1 for the state of the database when last asked: up, down, standby, read_only, pooled or replaced.",
+);
 pub(crate) const DATABASE_DURATION: Metric = histogram(
     "db_client_operation_duration_seconds",
     &["db_system_name", "db_operation_name", "db_collection_name", "error_type"],
@@ -154,7 +164,7 @@ pub(crate) const TOKIO_QUEUE: Metric =
 pub(crate) const BUILD_INFO: Metric = gauge("build_info", &["version"], "1, with the version as a label.");
 
 /// All of them.
-pub const METRICS: [Metric; 30] = [
+pub const METRICS: [Metric; 32] = [
     REQUEST_DURATION,
     ACTIVE_REQUESTS,
     REQUEST_BODY,
@@ -163,6 +173,7 @@ pub const METRICS: [Metric; 30] = [
     ORDERS_PLACED,
     ORDERS_REPLAYED,
     ORDERS_REFUSED,
+    ORDERS_UNCONFIRMED,
     ORDER_VALUE,
     COUPON_DECISIONS,
     WRITE_BATCH,
@@ -172,6 +183,7 @@ pub const METRICS: [Metric; 30] = [
     QUEUE_CAPACITY,
     WRITERS,
     DATABASE_UP,
+    DATABASE_STATE,
     DATABASE_DURATION,
     CONNECTIONS,
     CONNECTIONS_MAX,

@@ -9,8 +9,8 @@ use telemetry::metrics::metrics::{Counter, Histogram};
 use crate::repository::{NewOrder, OrderPlacement};
 
 use super::definitions::{
-    COUPON_DECISIONS, ORDER_VALUE, ORDERS_PLACED, ORDERS_REFUSED, ORDERS_REPLAYED, WRITE_BATCH,
-    WRITE_DURATION, WRITE_WAIT,
+    COUPON_DECISIONS, ORDER_VALUE, ORDERS_PLACED, ORDERS_REFUSED, ORDERS_REPLAYED, ORDERS_UNCONFIRMED,
+    WRITE_BATCH, WRITE_DURATION, WRITE_WAIT,
 };
 
 /// How reasons begin that are outcomes of a coupon code.
@@ -88,6 +88,7 @@ pub struct WriterMetrics {
     wait: Histogram,
     stored: Histogram,
     failed: Histogram,
+    unconfirmed: Counter,
 }
 
 impl WriterMetrics {
@@ -99,6 +100,7 @@ impl WriterMetrics {
             wait: registry.histogram(&WRITE_WAIT, &[]),
             stored: registry.histogram(&WRITE_DURATION, &["stored"]),
             failed: registry.histogram(&WRITE_DURATION, &["failed"]),
+            unconfirmed: registry.counter(&ORDERS_UNCONFIRMED, &[]),
         }
     }
 
@@ -117,6 +119,11 @@ impl WriterMetrics {
             OrderPlacement::Replayed(_) => self.ordering.note_replayed(),
             OrderPlacement::KeyReused | OrderPlacement::LimitReached(_) => {}
         }
+    }
+
+    /// So many orders are stored, and no commit showed in time that they are replicated.
+    pub fn note_unconfirmed(&self, orders: usize) {
+        self.unconfirmed.increment(orders as u64);
     }
 
     /// An order had waited that long when its transaction began.

@@ -11,6 +11,7 @@ pub mod writer;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use database::Unusable;
 use database_migration::SchemaState;
 use domain::{
     ApiKeyHash, ClientId, CodeSet, CouponCode, IdempotencyKey, Money, Order, OrderId, Product, Promotion,
@@ -69,6 +70,21 @@ impl RepositoryError {
             Self::Refused => "refused",
             Self::Inconsistent { .. } => "inconsistent",
             Self::Other(_) => "other",
+        }
+    }
+}
+
+impl RepositoryError {
+    /// Why a database that answers cannot be used, if that is it.
+    pub fn unusable(&self) -> Option<Unusable> {
+        match self {
+            Self::Unavailable(cause) => cause.as_ref().and_then(Unusable::of),
+            Self::OutcomeUnknown(_)
+            | Self::QueueFull
+            | Self::KeyInProgress
+            | Self::Refused
+            | Self::Inconsistent { .. }
+            | Self::Other(_) => None,
         }
     }
 }
@@ -297,4 +313,15 @@ pub trait ChangeRepository: Send + Sync {
     async fn schema(&self) -> Result<SchemaState, RepositoryError>;
     /// The counters now.
     async fn counters(&self) -> Result<ChangeCounters, RepositoryError>;
+    /// What the server says about itself.
+    async fn server(&self) -> Result<ServerState, RepositoryError>;
+}
+
+/// The server's settings, as far as what is promised to clients hangs on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerState {
+    /// Whether new sessions cannot write.
+    pub is_read_only: bool,
+    /// What may lose acknowledged orders in a crash, as `fsync=off`.
+    pub unsafe_settings: Vec<String>,
 }

@@ -110,7 +110,8 @@ impl OrderRepository for SqlOrders {
         client_id: ClientId,
         key: &IdempotencyKey,
     ) -> Result<Option<StoredAnswer>, RepositoryError> {
-        self.client
+        let answer = self
+            .client
             .call(&ANSWER, async {
                 let mut connection = self.client.reader().await?;
                 let sql = ANSWER.sql.on(&connection);
@@ -119,7 +120,12 @@ impl OrderRepository for SqlOrders {
                     query.fetch_optional(&mut **connection).await?
                 }))
             })
-            .await
+            .await?;
+        // To answer so again is to acknowledge the order again.
+        if answer.is_some() {
+            self.writer.confirm().await?;
+        }
+        Ok(answer)
     }
 
     async fn prune_keys(&self, before: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

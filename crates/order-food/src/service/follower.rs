@@ -3,20 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use database::Unusable;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::repository::writer::OrderWriter;
 use crate::repository::{ChangeCounters, ChangeRepository, RepositoryError};
-use crate::service::readiness::Schema;
+use crate::service::readiness::{DatabaseState, Schema};
 use crate::service::{Keys, Menu, Promotions, Readiness};
 
 /// Polls the change counters, one row, and reloads what changed.
 pub struct Follower {
     changes: Arc<dyn ChangeRepository>,
+    /// Its connections may lead elsewhere.
+    writer: OrderWriter,
     menu: Arc<Menu>,
     keys: Arc<Keys>,
     promotions: Arc<Promotions>,
     readiness: Arc<Readiness>,
     seen: Option<ChangeCounters>,
+    /// What was logged last: a fault that stays is logged once.
+    logged: Option<String>,
 }
 
 impl Follower {
@@ -26,12 +32,13 @@ impl Follower {
     /// A follower that has seen nothing yet.
     pub fn new(
         changes: Arc<dyn ChangeRepository>,
+        writer: OrderWriter,
         menu: Arc<Menu>,
         keys: Arc<Keys>,
         promotions: Arc<Promotions>,
         readiness: Arc<Readiness>,
     ) -> Self {
-        Self { changes, menu, keys, promotions, readiness, seen: None }
+        Self { changes, writer, menu, keys, promotions, readiness, seen: None, logged: None }
     }
 
     /// Follows until dropped.
@@ -47,20 +54,46 @@ impl Follower {
     /// One look at the database.
     pub async fn follow(&mut self) {
         let outcome = self.refresh().await;
-        let is_news = self.readiness.set_database_up(outcome.is_ok());
-        match outcome {
-            Ok(()) if is_news => tracing::info!("the database answers"),
-            Err(error) if is_news || !matches!(error, RepositoryError::Unavailable(_)) => {
-                tracing::error!(
-                    cause = telemetry::causes(&error),
-                    "the database does not answer; serving from memory"
-                );
+        let seen = match &outcome {
+            Ok(None) => DatabaseState::Up,
+            Ok(Some(unusable)) => DatabaseState::Unusable(*unusable),
+            Err(error) => error.unusable().map_or(DatabaseState::Down, DatabaseState::Unusable),
+        };
+        let state = self.writer.unusable().map_or(seen, DatabaseState::Unusable);
+        let is_news = self.readiness.set_database(state);
+        // Of a database that is away each attempt may tell something else.
+        let fault = match (&outcome, state) {
+            (_, DatabaseState::Unusable(unusable)) => Some(unusable.to_string()),
+            (Ok(_) | Err(RepositoryError::Unavailable(_)), _) => None,
+            (Err(error), _) => Some(telemetry::causes(error)),
+        };
+        let is_news = is_news || fault != self.logged;
+        self.logged = fault;
+        match (&outcome, state) {
+            _ if !is_news => {}
+            (_, DatabaseState::Unusable(unusable)) => {
+                tracing::error!(state = unusable.name(), "{unusable}; no orders are taken");
             }
-            Ok(()) | Err(_) => {}
+            (Ok(_), _) => tracing::info!("the database answers"),
+            (Err(error), _) => {
+                let cause = telemetry::causes(error);
+                tracing::error!(cause, "the database does not answer; serving from memory");
+            }
         }
     }
 
-    async fn refresh(&mut self) -> Result<(), RepositoryError> {
+    /// Brings memory in step. Returns why the database takes no orders, if it says so.
+    async fn refresh(&mut self) -> Result<Option<Unusable>, RepositoryError> {
+        let server = self.changes.server().await?;
+        if self.readiness.set_warnings(&server.unsafe_settings) && !server.unsafe_settings.is_empty() {
+            let settings = server.unsafe_settings.join(", ");
+            tracing::warn!(settings, "the database may lose acknowledged orders when its machine crashes");
+        }
+        self.reload().await?;
+        Ok(server.is_read_only.then_some(Unusable::ReadOnly))
+    }
+
+    async fn reload(&mut self) -> Result<(), RepositoryError> {
         if self.readiness.schema() != Schema::Fit {
             let state = self.changes.schema().await?;
             let unfit: Vec<_> = state

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use database::Unusable;
+
 use crate::service::{Keys, Menu};
 
 /// The facts behind `/readyz` and `/health`.
@@ -11,11 +13,38 @@ pub struct Readiness {
     menu: Arc<Menu>,
     keys: Arc<Keys>,
     schema: RwLock<Schema>,
-    /// `None` before the first look.
-    is_database_up: RwLock<Option<bool>>,
+    database: RwLock<DatabaseState>,
+    /// Whether orders could be stored at any time since the start.
+    was_database_up: AtomicBool,
+    /// Settings of the server that may lose acknowledged orders in a crash.
+    warnings: RwLock<Vec<String>>,
     /// When what is in memory was last found in step with the database.
     in_step_at: RwLock<Option<Instant>>,
     is_draining: AtomicBool,
+}
+
+/// The database when it was last asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// It was not asked yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It does not answer.
+    Down,
+    /// It answers and cannot be used, or not for orders.
+    Unusable(Unusable),
+}
+
+impl DatabaseState {
+    /// What clients are told that it is.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down | Self::Unknown => "down",
+            Self::Unusable(unusable) => unusable.name(),
+        }
+    }
 }
 
 /// What is known of the schema.
@@ -36,19 +65,31 @@ impl Readiness {
             menu,
             keys,
             schema: RwLock::new(Schema::Unknown),
-            is_database_up: RwLock::new(None),
+            database: RwLock::new(DatabaseState::Unknown),
+            was_database_up: AtomicBool::new(false),
+            warnings: RwLock::new(Vec::new()),
             in_step_at: RwLock::new(None),
             is_draining: AtomicBool::new(false),
         }
     }
 
     /// What is missing; nothing is ready. The database being away later on is not among it: the menu is still served,
-    /// and every replica would leave its balancer at the same moment.
+    /// and every replica would leave its balancer at the same moment. An SQLite file that is gone is: it is this
+    /// process's own, and does not come back by itself.
     pub fn missing(&self) -> Vec<String> {
-        let mut missing = match self.schema() {
-            Schema::Fit => Vec::new(),
-            Schema::Unknown => vec!["the database has not answered yet".to_owned()],
-            Schema::Unfit(migrations) => migrations,
+        let unusable = match self.database() {
+            DatabaseState::Unusable(unusable) => Some(unusable),
+            DatabaseState::Unknown | DatabaseState::Up | DatabaseState::Down => None,
+        };
+        let mut missing = match (self.schema(), unusable) {
+            (_, Some(Unusable::Replaced)) => vec![Unusable::Replaced.to_string()],
+            (_, Some(Unusable::Pooled)) if !self.was_database_up.load(Ordering::Relaxed) => {
+                vec![Unusable::Pooled.to_string()]
+            }
+            (Schema::Fit, _) => Vec::new(),
+            (Schema::Unknown, Some(unusable)) => vec![unusable.to_string()],
+            (Schema::Unknown, None) => vec!["the database has not answered yet".to_owned()],
+            (Schema::Unfit(migrations), _) => migrations,
         };
         if missing.is_empty() {
             if self.menu.current().is_none() {
@@ -81,14 +122,29 @@ impl Readiness {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
     }
 
-    /// Whether the database answered when it was last asked.
-    pub fn is_database_up(&self) -> bool {
-        self.is_database_up.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+    /// The database when it was last asked.
+    pub fn database(&self) -> DatabaseState {
+        *self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes whether the database answered; returns whether that is news.
-    pub fn set_database_up(&self, is_up: bool) -> bool {
-        self.is_database_up.write().unwrap_or_else(PoisonError::into_inner).replace(is_up) != Some(is_up)
+    /// Records how the database is; returns whether that is news.
+    pub fn set_database(&self, state: DatabaseState) -> bool {
+        self.was_database_up.fetch_or(state == DatabaseState::Up, Ordering::Relaxed);
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *database, state) != state
+    }
+
+    /// Settings of the server that may lose acknowledged orders in a crash.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records these settings; returns whether they are news.
+    pub fn set_warnings(&self, warnings: &[String]) -> bool {
+        let mut known = self.warnings.write().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *known != warnings;
+        *known = warnings.to_vec();
+        is_news
     }
 
     /// How long ago what is in memory was last found in step with the database, if it ever was.

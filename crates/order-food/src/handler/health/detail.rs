@@ -13,7 +13,7 @@ use crate::service::readiness::Schema;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Health, examples(json!({
     "status": "ready", "version": "0.1.0",
-    "database": {"engine": "sqlite", "status": "up", "schema": "up to date"},
+    "database": {"engine": "sqlite", "status": "up", "schema": "up to date", "warnings": []},
     "menu": {"loaded": true, "products": 10}, "keysLoaded": true, "draining": false, "missing": [],
 })))]
 pub struct Detail {
@@ -38,10 +38,14 @@ pub struct Detail {
 struct Database {
     /// `sqlite` or `postgresql`
     engine: &'static str,
-    /// `up` or `down`
+    /// `up`: it answers; `down`: it does not. `standby`: only a standby is reachable; `read-only`: its sessions cannot
+    /// write; `pooled`: a pooler changes the session with each transaction; `replaced`: the SQLite file is another one. With
+    /// all of these but `up`, orders are refused.
     status: &'static str,
     /// `up to date`, `unfit` or `unknown`
     schema: &'static str,
+    /// Settings of the server with which acknowledged orders may be lost when its machine crashes, as `fsync=off`.
+    warnings: Vec<String>,
 }
 
 /// The menu, as this process has it.
@@ -73,12 +77,13 @@ pub async fn get(app: Data<AppState>) -> HttpResponse {
         version: env!("CARGO_PKG_VERSION"),
         database: Database {
             engine: app.engine,
-            status: if app.readiness.is_database_up() { "up" } else { "down" },
+            status: app.readiness.database().name(),
             schema: match app.readiness.schema() {
                 Schema::Fit => "up to date",
                 Schema::Unfit(_) => "unfit",
                 Schema::Unknown => "unknown",
             },
+            warnings: app.readiness.warnings(),
         },
         menu: Menu { loaded: menu.is_some(), products: menu.map_or(0, |menu| menu.len()) },
         keys_loaded: app.keys.are_loaded(),

@@ -14,7 +14,8 @@ use crate::app::AppState;
 pub struct Ready {
     /// `ready` or `unready`
     status: &'static str,
-    /// `up` or `down`: a process that has its data stays ready without its database, and serves the menu.
+    /// `up`, `down`, `standby`, `read-only`, `pooled` or `replaced`: a process that has its data stays ready without its
+    /// database, and serves the menu.
     database: &'static str,
     /// What an unready process lacks.
     missing: Vec<String>,
@@ -32,7 +33,7 @@ pub struct Ready {
 )]
 pub async fn get(app: Data<AppState>) -> HttpResponse {
     let missing = app.readiness.missing();
-    let database = if app.readiness.is_database_up() { "up" } else { "down" };
+    let database = app.readiness.database().name();
     if missing.is_empty() {
         HttpResponse::Ok().json(Ready { status: "ready", database, missing })
     } else {

@@ -8,28 +8,33 @@
 //! whose outcome was not heard the database can be asked which orders it has; only the others are tried again.
 
 mod batch;
+mod confirmations;
+mod connection;
 mod held;
 mod postgres;
 mod recovery;
 mod room;
 mod sqlite;
+mod status;
 mod turn;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use database::DatabaseUrl;
+use database::{DatabaseUrl, Unusable};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 use super::{NewOrder, OrderPlacement, RepositoryError};
 use crate::metrics::WriterMetrics;
-use batch::Store;
+use confirmations::Confirmations;
+use connection::Store;
 use held::HeldOrders;
 use room::Room;
+use status::Status;
 use turn::Turn;
 use worker::Writer;
 
@@ -37,11 +42,14 @@ use worker::Writer;
 #[derive(Clone)]
 pub struct OrderWriter {
     queue: mpsc::Sender<Job>,
-    /// How many writers have a connection.
-    connected: Arc<AtomicUsize>,
+    confirmations: mpsc::Sender<Confirmation>,
+    status: Arc<Status>,
     /// How many orders may wait now.
     room: Arc<Room>,
 }
+
+/// Asks for a commit to pass; told once it has.
+pub(super) type Confirmation = oneshot::Sender<()>;
 
 /// One order on its way, and who waits for it.
 pub(super) struct Job {
@@ -77,22 +85,26 @@ impl OrderWriter {
     pub fn start(url: &DatabaseUrl, writers: usize, metrics: &WriterMetrics) -> Self {
         let (queue, jobs) = mpsc::channel(Self::QUEUE_ORDERS);
         let jobs = Arc::new(Mutex::new(jobs));
-        let connected = Arc::new(AtomicUsize::new(0));
+        let (confirmations, asked) = mpsc::channel(Self::QUEUE_ORDERS);
+        let mut asked = Some(asked);
+        let status = Arc::new(Status::default());
         let writers = if url.sqlite_file().is_some() { 1 } else { writers };
         let room = Arc::new(Room::new(writers));
         // Odd while a batch of the first writer is under way.
         let (batches, _) = watch::channel(0);
         let mut turn = Turn::First(batches.clone());
         for number in 0..writers {
-            let (store, connected) = (Store::new(url.clone()), connected.clone());
+            let (store, status) = (Store::new(url.clone(), status.clone()), status.clone());
             let (jobs, room, metrics) = (jobs.clone(), room.clone(), metrics.clone());
             let held = HeldOrders::new();
+            let confirmations = Confirmations::new(asked.take());
+            let is_counted = false;
             let writer =
-                Writer { number, jobs, held, store, turn, connected, is_counted: false, room, metrics };
+                Writer { number, jobs, confirmations, held, store, turn, status, is_counted, room, metrics };
             tokio::spawn(writer.run());
             turn = Turn::Second(batches.subscribe());
         }
-        Self { queue, connected, room }
+        Self { queue, confirmations, status, room }
     }
 
     /// Stores an order, with its key and its redemption, or says why not. `Ok(Stored)` means that it is durable.
@@ -120,23 +132,41 @@ impl OrderWriter {
             match patience {
                 Ok(answer) => return answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
                 Err(_) if !is_claimed.swap(true, Ordering::AcqRel) => {
-                    return Err(RepositoryError::Unavailable(None));
+                    return Err(self.unavailable());
                 }
                 Err(_) => {}
             }
         }
         match timeout_at(deadline + Duration::from_millis(100), outcome).await {
             Ok(answer) => answer.unwrap_or(Err(RepositoryError::OutcomeUnknown(None))),
-            Err(_) if !is_claimed.swap(true, Ordering::AcqRel) => Err(RepositoryError::Unavailable(None)),
+            Err(_) if !is_claimed.swap(true, Ordering::AcqRel) => Err(self.unavailable()),
             Err(_) => Err(RepositoryError::OutcomeUnknown(None)),
         }
+    }
+
+    /// Waits until a commit has passed that began after this call: what was seen to be stored before it is then as safe
+    /// as the server promises.
+    pub async fn confirm(&self) -> Result<(), RepositoryError> {
+        let (confirmation, confirmed) = oneshot::channel();
+        self.confirmations.try_send(confirmation).map_err(|_| RepositoryError::QueueFull)?;
+        let confirmed = timeout_at(Instant::now() + Self::DEADLINE, confirmed).await;
+        confirmed.ok().and_then(Result::ok).ok_or(RepositoryError::OutcomeUnknown(None))
+    }
+
+    fn unavailable(&self) -> RepositoryError {
+        RepositoryError::Unavailable(self.unusable().map(Into::into))
     }
 }
 
 impl OrderWriter {
     /// How many writers have a connection.
     pub fn connected(&self) -> usize {
-        self.connected.load(Ordering::Relaxed)
+        self.status.connected()
+    }
+
+    /// Why orders cannot be stored in the database that was reached, if so.
+    pub fn unusable(&self) -> Option<Unusable> {
+        self.status.unusable()
     }
 
     /// How many orders wait.

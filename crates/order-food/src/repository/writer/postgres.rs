@@ -1,9 +1,9 @@
 //! A batch on PostgreSQL: arrays in, one statement for everything but limits.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, FromRow as _, PgConnection, SqlSafeStr as _};
+use database::{Backend, Setting};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use uuid::Uuid;
 
 use super::super::{KeyClaim, NewOrder, Redemption, StoredAnswer};
@@ -66,38 +66,36 @@ const HELD_COUNTERS: &str = "with quick as materialized (select set_config('sync
         for no key update of c skip locked) \
     select name, xmin::text from limit_counters where name = any($1::text[]) and name not in (select name from free)";
 
-const ANSWERS: &str = "select k.client_id, k.key, k.request_hash, k.order_id, k.response from idempotency_keys k \
-    join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key";
+/// A commit that has to wait for standbys as every order has. Whether an order that is found was replicated cannot be
+/// seen: a wait that was broken off leaves it stored here only. A commit begun after it was seen comes after it in the log.
+/// Where no standby is waited for there is nothing to write.
+macro_rules! pass {
+    () => {
+        "select case when current_setting('synchronous_standby_names') <> '' \
+         then pg_logical_emit_message(true, 'order-food', '') end"
+    };
+}
+const CONFIRM: &str = pass!();
+
+/// What is answered from them is an acknowledgement again, so it passes a commit, too.
+const ANSWERS: &str = concat!(
+    "with passed as materialized (",
+    pass!(),
+    ") select k.client_id, k.key, k.request_hash, k.order_id, k.response from passed, idempotency_keys k \
+     join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key"
+);
 
 const STORED: &str = "select id from orders where id = any($1::uuid[])";
 
-/// A server process: numbers are used again, so its start belongs to it.
-#[derive(sqlx::FromRow)]
-pub(super) struct Backend {
-    pid: i32,
-    started_at: String,
-}
-
-/// A process that stands still, or whose machine is gone, keeps others from the counters that it holds for `patience`.
-pub(super) async fn prepare_session(
-    connection: &mut PgConnection,
-    patience: Duration,
-) -> Result<Backend, sqlx::Error> {
-    // `lock_timeout`: how long a statement waits for a key or a counter that another transaction holds. As one text, since
-    // that takes one answer, and parameters take two: orders may wait for this.
-    let sql = format!(
-        "select pid, backend_start::text as started_at, set_config('lock_timeout', '250ms', false), \
-         set_config('idle_in_transaction_session_timeout', '{}ms', false) \
-         from pg_stat_activity where pid = pg_backend_pid()",
-        patience.as_millis()
-    );
-    Backend::from_row(&connection.fetch_one(AssertSqlSafe(sql)).await?)
-}
+/// How long a statement waits for a key or a counter that another transaction holds, and how long a process that stands
+/// still, or whose machine is gone, keeps others from those that it holds: as long as a batch may take.
+pub(super) const SETTINGS: &[Setting] =
+    &[("lock_timeout", "250ms"), ("idle_in_transaction_session_timeout", "1500ms")];
 
 /// Prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to prepare
 /// its own would not be done in time, lose its connection for that, and so would the next one.
 pub(super) async fn prepare_statements(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, HELD_COUNTERS, ANSWERS, STORED] {
+    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, HELD_COUNTERS, ANSWERS, CONFIRM, STORED] {
         match connection.prepare(statement.into_sql_str()).await {
             // What the server has against it, the order that needs it is told.
             Ok(_) | Err(sqlx::Error::Database(_)) => {}
@@ -107,27 +105,31 @@ pub(super) async fn prepare_statements(connection: &mut PgConnection) -> Result<
     Ok(())
 }
 
-/// Ends another session of ours, and returns once it is gone with its transaction; an error where that takes longer than
-/// 150 ms.
-pub(super) async fn end(connection: &mut PgConnection, backend: &Backend) -> Result<(), sqlx::Error> {
+/// Ends other sessions of ours, and returns once they are gone with their transactions; an error where that takes longer
+/// than 150 ms.
+pub(super) async fn end(connection: &mut PgConnection, backends: &[Backend]) -> Result<(), sqlx::Error> {
+    let them: Vec<_> =
+        backends.iter().map(|backend| format!("({}, '{}')", backend.pid, backend.started_at)).collect();
     // One text again, of a server's own values. `pg_terminate_backend` can wait by itself, but looks every 100 ms only.
     let sql = format!(
         "do $$ begin \
-             perform pg_terminate_backend(pid) from pg_stat_activity where {is_it}; \
+             perform pg_terminate_backend(pid) from pg_stat_activity where {is_one}; \
              for look in 1..75 loop \
                  perform pg_stat_clear_snapshot(); \
-                 if not exists (select from pg_stat_activity where {is_it}) then return; end if; \
+                 if not exists (select from pg_stat_activity where {is_one}) then return; end if; \
                  perform pg_sleep(0.002); \
              end loop; \
-             raise exception 'session {pid} does not end'; \
+             raise exception 'sessions do not end'; \
          end $$",
-        is_it = format_args!(
-            "pid = {} and backend_start::text = '{}' and pid <> pg_backend_pid()",
-            backend.pid, backend.started_at
-        ),
-        pid = backend.pid,
+        is_one =
+            format_args!("(pid, backend_start::text) in ({}) and pid <> pg_backend_pid()", them.join(", ")),
     );
     connection.execute(AssertSqlSafe(sql)).await.map(drop)
+}
+
+/// Passes a commit under the server's own rules for replication.
+pub(super) async fn confirm(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(CONFIRM).execute(connection).await.map(drop)
 }
 
 pub(super) async fn store(

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::{NewOrder, OrderPlacement, RepositoryError};
 use super::Job;
-use super::batch::Looked;
+use super::connection::{Looked, Store};
 use super::worker::Writer;
 
 impl Writer {
@@ -23,10 +23,10 @@ impl Writer {
         } else if database::is_unavailable(&failure) {
             tracing::warn!(orders = part.len(), cause, "orders could not be stored");
             for job in part {
-                job.answer(Err(RepositoryError::Unavailable(None)));
+                job.answer(Err(Self::unavailable(&failure)));
             }
         } else {
-            let (orders, has_waited) = (part.len(), database::is_lock_timeout(&failure));
+            let (orders, has_waited) = (part.len(), database::is_worth_a_retry(&failure));
             let part = if has_waited { self.set_held_aside(part).await } else { part };
             if part.len() < orders {
                 parts.push(part);
@@ -61,8 +61,8 @@ impl Writer {
         }
     }
 
-    /// Acknowledges what is there after all and tries the rest again. A database that cannot be asked soon is away:
-    /// who waits is told that the outcome is unknown, and its key tells later.
+    /// Acknowledges what is there after all, once it is confirmed, and tries the rest again. A database that cannot be
+    /// asked soon is away: clients are told that the outcome is unknown, and their keys tell later.
     async fn ask(&mut self, part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
         let deadline = Instant::now() + Self::ASK_DEADLINE;
         loop {
@@ -73,10 +73,7 @@ impl Writer {
                 Ok(Ok(Looked { stored, is_final })) => {
                     let (there, missing): (Vec<_>, Vec<_>) =
                         part.into_iter().partition(|job| stored.contains(&job.order.order.id.uuid()));
-                    for job in there {
-                        self.metrics.note_outcome(&job.order, &OrderPlacement::Stored);
-                        job.answer(Ok(OrderPlacement::Stored));
-                    }
+                    self.confirm_found(there).await;
                     if is_final {
                         parts.push(missing);
                     } else {
@@ -92,6 +89,26 @@ impl Writer {
                     return;
                 }
             }
+        }
+    }
+
+    /// Acknowledges orders that were found, if they are as safe as those that are stored undisturbed.
+    async fn confirm_found(&mut self, there: Vec<Job>) {
+        if there.is_empty() {
+            return;
+        }
+        if self.store.confirm(Store::CONFIRM_FOUND_DEADLINE).await {
+            for job in there {
+                self.metrics.note_outcome(&job.order, &OrderPlacement::Stored);
+                job.answer(Ok(OrderPlacement::Stored));
+            }
+        } else {
+            tracing::warn!(
+                orders = there.len(),
+                "orders are stored, and no commit after them passes: the server waits for a standby"
+            );
+            self.metrics.note_unconfirmed(there.len());
+            Self::leave_unknown(there);
         }
     }
 

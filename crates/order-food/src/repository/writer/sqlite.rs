@@ -270,6 +270,16 @@ async fn answers(
     Ok(rows.into_iter().map(AnswerRow::keyed).collect())
 }
 
+/// Opens the write-ahead log, which a first read does.
+pub(super) async fn open_log(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("select count(*) from sqlite_schema").execute(connection).await.map(drop)
+}
+
+/// Brings what is in the write-ahead log into the file.
+pub(super) async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("pragma wal_checkpoint(truncate)").execute(connection).await.map(drop)
+}
+
 pub(super) async fn stored_ids(
     connection: &mut SqliteConnection,
     ids: &[Uuid],

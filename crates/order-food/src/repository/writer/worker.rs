@@ -2,18 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use database::Unusable;
 use telemetry::traces;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument, Span};
 
 use super::super::{NewOrder, RepositoryError};
-use super::batch::{Outcomes, Store};
+use super::batch::Outcomes;
+use super::confirmations::Confirmations;
+use super::connection::Store;
 use super::held::HeldOrders;
 use super::room::Room;
+use super::status::Status;
 use super::turn::Turn;
 use super::{Job, OrderWriter};
 use crate::metrics::WriterMetrics;
@@ -23,11 +27,12 @@ pub(super) struct Writer {
     /// Which of them, from 0.
     pub(super) number: usize,
     pub(super) jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    pub(super) confirmations: Confirmations,
     /// Taken from the queue, and not to be begun yet.
     pub(super) held: HeldOrders,
     pub(super) store: Store,
     pub(super) turn: Turn,
-    pub(super) connected: Arc<AtomicUsize>,
+    pub(super) status: Arc<Status>,
     /// Whether this writer is among those counted as connected.
     pub(super) is_counted: bool,
     pub(super) room: Arc<Room>,
@@ -65,6 +70,11 @@ impl Writer {
                 self.turn.note();
             }
             if connected.is_err() {
+                self.confirmations.take();
+                continue;
+            }
+            self.confirm().await;
+            if !self.store.is_connected() {
                 continue;
             }
             match self.next_batch(&mut backlog).await {
@@ -92,9 +102,9 @@ impl Writer {
     fn count(&mut self) {
         let is_connected = self.store.is_connected();
         if is_connected && !self.is_counted {
-            self.connected.fetch_add(1, Ordering::Relaxed);
+            self.status.count_connected();
         } else if !is_connected && self.is_counted {
-            self.connected.fetch_sub(1, Ordering::Relaxed);
+            self.status.count_disconnected();
         }
         self.is_counted = is_connected;
     }
@@ -105,7 +115,7 @@ impl Writer {
         // Who has the queue has a connection.
         let Ok(mut jobs) = self.jobs.try_lock() else { return false };
         let waiting = std::iter::from_fn(|| {
-            let is_away = self.connected.load(Ordering::Relaxed) == 0;
+            let is_away = self.status.connected() == 0;
             is_away.then(|| jobs.try_recv().ok()).flatten()
         });
         Self::refuse(waiting, failure);
@@ -116,7 +126,7 @@ impl Writer {
     fn refuse(jobs: impl Iterator<Item = Job>, failure: &sqlx::Error) {
         let mut refused = 0;
         for job in jobs.filter(|job| !job.is_claimed.swap(true, Ordering::AcqRel)) {
-            job.answer(Err(RepositoryError::Unavailable(None)));
+            job.answer(Err(Self::unavailable(failure)));
             refused += 1;
         }
         if refused > 0 {
@@ -126,6 +136,11 @@ impl Writer {
                 "the order writer has no database"
             );
         }
+    }
+
+    /// Tells clients why a database that answers takes no orders, and of all else nothing.
+    pub(super) fn unavailable(failure: &sqlx::Error) -> RepositoryError {
+        RepositoryError::Unavailable(Unusable::of(failure).map(Into::into))
     }
 
     /// Waits for an order, and takes what else is there. `None` when nobody can send any more.
@@ -145,13 +160,18 @@ impl Writer {
                 self.turn.wait().await;
                 self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await
             };
-            let count = match self.held.look_at() {
-                None => wait.await,
-                Some(at) => match timeout_at(at, wait).await {
-                    Ok(count) => count,
-                    Err(_) => return Some(Vec::new()),
-                },
+            let wait_or_look = async {
+                match self.held.look_at() {
+                    None => Some(wait.await),
+                    Some(at) => timeout_at(at, wait).await.ok(),
+                }
             };
+            let count = tokio::select! {
+                biased;
+                count = wait_or_look => count,
+                () = self.confirmations.next() => None,
+            };
+            let Some(count) = count else { return Some(Vec::new()) };
             if count == 0 {
                 return None;
             }

@@ -98,6 +98,8 @@ async fn examples_are_true(engine: TestEngine) {
     assert_eq!(server.get("/").await.json(), example("Welcome"));
     let mut health = server.get("/health").await.json();
     health["database"]["engine"] = "sqlite".into();
+    // The tests' server may be faster than it is safe.
+    health["database"]["warnings"] = json!([]);
     assert_eq!(health, example("Health"));
 
     let unknown = json!({"items": [{"productId": "999", "quantity": 1}]});

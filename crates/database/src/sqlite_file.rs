@@ -1,0 +1,110 @@
+//! The file behind SQLite connections: what is written into a file that was removed is gone with the process.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::Unusable;
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// A path, and the file that it named when the database was opened. Cloning gives another handle to the same memory.
+#[derive(Debug, Clone)]
+pub struct SqliteFile {
+    path: PathBuf,
+    opened: Arc<OnceLock<Identity>>,
+}
+
+/// The write-ahead log of an open connection. SQLite keeps the file for as long as a connection is open.
+#[derive(Debug)]
+pub struct WriteAheadLog {
+    path: PathBuf,
+    opened: Option<Identity>,
+}
+
+impl SqliteFile {
+    /// A file that has not been opened yet.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), opened: Arc::new(OnceLock::new()) }
+    }
+
+    /// Remembers the file that the path names now, unless one is known already. Call it with a connection open.
+    pub fn opened(&self) {
+        if let Some(identity) = identity(&self.path) {
+            self.opened.get_or_init(|| identity);
+        }
+    }
+
+    /// Whether the path still names the file that was opened.
+    pub fn check(&self) -> Result<(), Unusable> {
+        match self.opened.get() {
+            Some(opened) if identity(&self.path) != Some(*opened) => Err(Unusable::Replaced),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The write-ahead log as it is now. Call it with a connection open that has read.
+    pub fn write_ahead_log(&self) -> WriteAheadLog {
+        let mut path: OsString = self.path.clone().into();
+        path.push("-wal");
+        let path = PathBuf::from(path);
+        WriteAheadLog { opened: identity(&path), path }
+    }
+}
+
+impl WriteAheadLog {
+    /// Whether its path still names it.
+    pub fn check(&self) -> Result<(), Unusable> {
+        let is_there = self.opened.is_none_or(|opened| identity(&self.path) == Some(opened));
+        if is_there { Ok(()) } else { Err(Unusable::Replaced) }
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_must_go_on_naming_the_opened_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        let file = SqliteFile::new(&path);
+        assert_eq!(file.check(), Ok(()), "nothing was opened yet");
+        fs::write(&path, "first").unwrap();
+        file.opened();
+        fs::write(&path, "changed").unwrap();
+        assert_eq!(file.check(), Ok(()));
+
+        let elsewhere = folder.path().join("elsewhere.db");
+        fs::rename(&path, &elsewhere).unwrap();
+        assert_eq!(file.check(), Err(Unusable::Replaced), "moved away");
+        fs::write(&path, "another").unwrap();
+        file.opened();
+        assert_eq!(file.check(), Err(Unusable::Replaced), "another file in its place");
+        fs::rename(&elsewhere, &path).unwrap();
+        assert_eq!(file.check(), Ok(()), "put back");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &path).unwrap();
+        assert_eq!(file.check(), Err(Unusable::Replaced), "a link to nowhere");
+    }
+
+    #[test]
+    fn a_removed_write_ahead_log_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SqliteFile::new(&folder.path().join("shop.db"));
+        let path = folder.path().join("shop.db-wal");
+        assert_eq!(file.write_ahead_log().check(), Ok(()), "there is none yet");
+        fs::write(&path, "frames").unwrap();
+        let log = file.write_ahead_log();
+        assert_eq!(log.check(), Ok(()));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(log.check(), Err(Unusable::Replaced));
+    }
+}

@@ -1,0 +1,67 @@
+//! Warnings that a PostgreSQL server sends beside its answers. The driver hands them to the log and to nothing else, and
+//! one of them changes what an answer means: a commit whose wait for a standby was broken off is reported as done.
+
+use std::cell::Cell;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Where the driver logs what the server has sent.
+const NOTICES: &str = "sqlx::postgres::notice";
+
+tokio::task_local! {
+    // ok: a task-local has to be a static.
+    static HAS_WARNED: Cell<bool>;
+}
+
+/// Runs the future; also returns whether the server sent a warning meanwhile. It is noticed where the program's logging
+/// was started by [`crate::Telemetry::start`].
+pub async fn with_server_warnings<T>(future: impl Future<Output = T>) -> (T, bool) {
+    HAS_WARNED
+        .scope(Cell::new(false), async {
+            let output = future.await;
+            (output, HAS_WARNED.with(Cell::get))
+        })
+        .await
+}
+
+/// Takes note of warnings for [`with_server_warnings`].
+struct ServerWarnings;
+
+pub(crate) fn layer<S>() -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'l> LookupSpan<'l>,
+{
+    ServerWarnings.with_filter(Targets::new().with_target(NOTICES, Level::WARN))
+}
+
+impl<S: Subscriber> Layer<S> for ServerWarnings {
+    fn on_event(&self, _event: &Event<'_>, _context: Context<'_, S>) {
+        // Outside of the function above there is nothing to tell.
+        let _ = HAS_WARNED.try_with(|has_warned| has_warned.set(true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn warnings_of_the_server_are_noticed() {
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer()));
+        let warn = || tracing::warn!(target: "sqlx::postgres::notice", "canceling the wait");
+        assert_eq!(with_server_warnings(async { warn() }).await, ((), true));
+        assert_eq!(with_server_warnings(async { 1 }).await, (1, false));
+        let other = async {
+            tracing::info!(target: "sqlx::postgres::notice", "a mere notice");
+            tracing::warn!("of this program");
+        };
+        assert_eq!(with_server_warnings(other).await, ((), false));
+        warn();
+    }
+}

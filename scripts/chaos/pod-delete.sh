@@ -57,7 +57,7 @@ if [ -n "$local" ]; then
   if [ "$DATABASE_URL" = of-the-test ]; then
     export DATABASE_URL=$TEST_POSTGRES_URL
   fi
-  programs=${ORDER_FOOD_PROGRAMS:-$("$chaos/../build-programs.sh")}
+  programs=$(realpath "${ORDER_FOOD_PROGRAMS:-$("$chaos/../build-programs.sh")}")
   "$programs/database-migration" &>"$folder/migration" || fail "no tables: $(tail -n 1 "$folder/migration")"
   "$programs/database-load" --only products &>"$folder/data" || fail "no data: $(tail -n 1 "$folder/data")"
   open_shop_here 2 'create_order read_orders' SHUTDOWN_DELAY_SECONDS=0

@@ -79,7 +79,7 @@ open_shop_here() {
   shift 2
   needs nginx "Debian: apt-get install nginx-light"
   needs python3 "Debian: apt-get install python3"
-  programs=${ORDER_FOOD_PROGRAMS:-$("$chaos/../build-programs.sh")}
+  programs=$(realpath "${ORDER_FOOD_PROGRAMS:-$("$chaos/../build-programs.sh")}")
   settings=(LOG_FORMAT=json "$@")
   for number in $(seq 0 $((count - 1))); do
     start_api "$number"

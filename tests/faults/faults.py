@@ -28,15 +28,23 @@ def row(run: Run, seconds: float) -> tuple[str, ...]:
     return (str(run.scenario.number), run.scenario.name, run.load, faults, *map(str, counts), recovery, f"{seconds:.0f}", verdict)
 
 
+def folder(text: str) -> Path:
+    """A folder with programs, by a path that holds in every folder: they are started in others."""
+    path = Path(text).resolve()
+    if not (path / "order-food").is_file():
+        raise argparse.ArgumentTypeError(f"{path} has no program order-food")
+    return path
+
+
 def main() -> int:
     """Runs what was asked for; 0 if all of it held."""
     parser = argparse.ArgumentParser(prog="scripts/test-faults.sh", description=__doc__)
     parser.add_argument("--long", action="store_true", help="the full number of rounds, and the soak")
     parser.add_argument("--only", help="these rows, e.g. 2,3,17")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="of all that is random")
-    parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--dynamic-programs", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--previous", type=Path, help="a folder with the programs of the release before this one")
+    parser.add_argument("--programs", type=folder, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--dynamic-programs", type=folder, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--previous", type=folder, help="a folder with the programs of the release before this one")
     parser.add_argument("--soak-minutes", type=int, default=30, help="of row 18")
     parser.add_argument("--json", type=Path, help="where the results are written, too")
     parser.add_argument("--keep", action="store_true", help="keep logs and records, also where all went well")
@@ -48,17 +56,17 @@ def main() -> int:
     chosen = [each for each in SCENARIOS if wanted is None or each.number in wanted]
     left_out = [] if arguments.long else [each for each in chosen if each.is_long_only]
     chosen = [each for each in chosen if each not in left_out]
-    folder = Path(tempfile.mkdtemp(prefix="order-food-faults."))
+    logs = Path(tempfile.mkdtemp(prefix="order-food-faults."))
     # PostgreSQL runs as a user of its own and must get through.
-    folder.chmod(0o755)
-    print(f"seed {arguments.seed}, {'long' if arguments.long else 'short'} form, logs in {folder}", flush=True)
+    logs.chmod(0o755)
+    print(f"seed {arguments.seed}, {'long' if arguments.long else 'short'} form, logs in {logs}", flush=True)
     results, rows = [], [HEADINGS]
     # To look through all that clients have written down takes a tenth of a second, in which they would stand still.
     gc.disable()
     for each in chosen:
         gc.collect()
         programs = (arguments.programs, arguments.dynamic_programs, arguments.previous)
-        run = Run(each, *programs, arguments.long, arguments.seed, folder, arguments.soak_minutes)
+        run = Run(each, *programs, arguments.long, arguments.seed, logs, arguments.soak_minutes)
         seconds = asyncio.run(carry_out(run))
         rows.append(row(run, seconds))
         print(" | ".join(cell for cell in rows[-1] if cell), flush=True)
@@ -91,9 +99,9 @@ def main() -> int:
         form = "long" if arguments.long else "short"
         arguments.json.write_text(json.dumps({"seed": arguments.seed, "form": form, "rows": results}, indent=2) + "\n")
     if failed or arguments.keep:
-        print(f"logs and records: {folder}")
+        print(f"logs and records: {logs}")
     else:
-        shutil.rmtree(folder)
+        shutil.rmtree(logs)
     print(f"{len(results) - failed} passed, {failed} failed")
     return 1 if failed or not results else 0
 

@@ -6,4 +6,5 @@ mod harness;
 mod process;
 mod repository;
 mod routes;
+mod server_settings;
 mod writer;

@@ -4,6 +4,7 @@ mod breaking;
 mod cut_connections;
 mod documentation;
 mod embedded;
+mod file_removed;
 mod handbook;
 mod money;
 mod overlapping_keys;

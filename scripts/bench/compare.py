@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Compares the CPU time that an order takes with that of another build, and prints medians of ratios.
+
+Usage: ORDER_FOOD_PROGRAMS=NEW scripts/with-postgres.sh scripts/bench/compare.py OLD [KIND...]
+
+OLD and NEW are folders with the three programs. Each kind (plain, keyed, limited; default: all) is measured on both
+engines in turn: the old build, the new one, and the old one once more on a database of its own, which shows what the
+noise of the machine makes of two equal builds. BENCH_ROUNDS (20) and BENCH_SECONDS (3) are honoured.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+
+os.environ.setdefault("BENCH_ROUNDS", "20")
+os.environ.setdefault("BENCH_SECONDS", "3")
+
+from common import (ROUNDS, cpu_seconds, free_port, load, postgres_cpu_seconds, shop, start, stop_all,
+                    write_wal_segments)
+
+KINDS = ("plain", "keyed", "limited")
+
+
+def start_build(folder, url, log):
+    port = free_port()
+    environment = {"DATABASE_URL": url, "SERVER_PORT": str(port), "LOG_FORMAT": "json"}
+    return port, start([os.path.join(folder, "order-food")], port, environment, log)
+
+
+def measure(build, kind, round_number, has_postgres):
+    """Microseconds of CPU for an order, of the API and of PostgreSQL."""
+    port, api = build
+    before = cpu_seconds(api.pid), postgres_cpu_seconds() if has_postgres else 0
+    *_, requests = load(port, "/api/order", kind, round_number)
+    after = cpu_seconds(api.pid), postgres_cpu_seconds() if has_postgres else 0
+    return [(now - was) / requests * 1e6 for now, was in zip(after, before)]
+
+
+def compare(engine, builds, kind, first_round):
+    samples = {name: [] for name in builds}
+    for round_number in range(ROUNDS):
+        order = list(builds)[round_number % len(builds):] + list(builds)[:round_number % len(builds)]
+        for name in order:
+            used = measure(builds[name], kind, first_round + round_number, engine == "PostgreSQL")
+            samples[name].append(used)
+    for part, what in enumerate(("API", "PostgreSQL")[:1 + (engine == "PostgreSQL")]):
+        columns = {name: [sample[part] for sample in rows] for name, rows in samples.items()}
+        ratio = lambda name: statistics.median(a / b for a, b in zip(columns[name], columns["old"]))
+        median = lambda name: statistics.median(columns[name])
+        print(f"| {engine}, {kind} | {what} | {median('old'):.1f} | {median('new'):.1f} "
+              f"| {ratio('new'):.3f} | {ratio('old again'):.3f} |", flush=True)
+
+
+def main():
+    old, kinds = sys.argv[1], sys.argv[2:] or KINDS
+    new = os.environ["ORDER_FOOD_PROGRAMS"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            write_wal_segments()
+            folders = {"old": old, "new": new, "old again": old}
+            urls = {name: shop(folder, f"bench_{number}") for number, name in enumerate(folders)}
+            print("| orders | CPU of | old, µs each | new, µs each | new / old (median of pairs) | old again / old |")
+            print("|---|---|---|---|---|---|")
+            for engine in ("PostgreSQL", "SQLite"):
+                builds = {name: start_build(folders[name], urls[name][engine], f"{folder}/{name}-{engine}.log")
+                          for name in folders}
+                for number, kind in enumerate(kinds):
+                    compare(engine, builds, kind, number * 1000)
+        finally:
+            stop_all()
+
+
+if __name__ == "__main__":
+    main()

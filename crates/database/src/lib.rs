@@ -6,6 +6,7 @@ mod engine;
 mod lock;
 mod pools;
 mod postgres;
+mod postgres_url;
 mod session;
 pub mod settings;
 mod sqlite_file;

@@ -77,7 +77,7 @@ impl Pools {
                 let options = DatabaseUrl::postgres_options(options, application);
                 let pool = PgPoolOptions::new()
                     .max_connections(max_connections)
-                    .acquire_timeout(Self::CONNECT_TIMEOUT)
+                    .acquire_timeout(url.connect_timeout().unwrap_or(Self::CONNECT_TIMEOUT))
                     // Looking at the session does it.
                     .test_before_acquire(false)
                     .connect_lazy_with(options.clone());

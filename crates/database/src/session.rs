@@ -40,8 +40,9 @@ impl Session {
     ) -> Result<Self, ConnectError> {
         let deadline = Instant::now() + wait;
         let mut pause = Self::FIRST_PAUSE;
+        let attempt_timeout = url.connect_timeout().unwrap_or(Self::ATTEMPT_TIMEOUT);
         loop {
-            let attempt = timeout(Self::ATTEMPT_TIMEOUT.max(pause), Self::connect(url, application, access));
+            let attempt = timeout(attempt_timeout.max(pause), Self::connect(url, application, access));
             let error = match attempt.await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(error)) => error,
@@ -87,7 +88,7 @@ impl Session {
         access: Access,
         settings: &[Setting],
     ) -> Result<(Connection, Option<Backend>), sqlx::Error> {
-        let attempt = timeout(Self::ATTEMPT_TIMEOUT, async {
+        let attempt = timeout(url.connect_timeout().unwrap_or(Self::ATTEMPT_TIMEOUT), async {
             Ok(match &url.0 {
                 Engine::Sqlite(file) => {
                     let options = DatabaseUrl::sqlite_options(file);

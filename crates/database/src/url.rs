@@ -10,10 +10,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, postgres::PgSslMode};
 
 use crate::Engine;
+use crate::postgres_url::PostgresUrl;
 
 /// A parsed `DATABASE_URL`. `Debug` and `Display` leave the password out.
 #[derive(Clone)]
-pub struct DatabaseUrl(pub(crate) Engine<Box<PgConnectOptions>, PathBuf>);
+pub struct DatabaseUrl(pub(crate) Engine<PostgresUrl, PathBuf>);
 
 /// Why a text is not a database URL. Never contains the text: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,17 @@ pub enum DatabaseUrlError {
     /// PostgreSQL's part cannot be read.
     #[error("is not a PostgreSQL URL: {0}")]
     Postgres(&'static str),
+    /// One of PostgreSQL's parameters is unknown, or asks for what is not done.
+    #[error("parameter {name}: {fault}")]
+    Parameter {
+        /// Which one.
+        name: String,
+        /// What is wrong with it, or what to write instead.
+        fault: &'static str,
+    },
+    /// Only one address is used.
+    #[error("names several hosts; name one address that leads to the primary, as that of a proxy")]
+    SeveralHosts,
     /// SQLite without a file: every connection would see a database of its own.
     #[error("needs a file after sqlite://; a database in memory cannot be shared by several connections")]
     InMemory,
@@ -54,7 +66,7 @@ impl DatabaseUrl {
     /// The database's name (`db.namespace`); SQLite's is that of its file, without the path.
     pub fn name(&self) -> String {
         match &self.0 {
-            Engine::Postgres(options) => options.get_database().unwrap_or_default().to_owned(),
+            Engine::Postgres(url) => url.options.get_database().unwrap_or_default().to_owned(),
             Engine::Sqlite(file) => {
                 file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
             }
@@ -64,15 +76,27 @@ impl DatabaseUrl {
     /// Host and port of the server, if there is one.
     pub fn server(&self) -> Option<(String, u16)> {
         match &self.0 {
-            Engine::Postgres(options) => Some((options.get_host().to_owned(), options.get_port())),
+            Engine::Postgres(url) => Some((url.options.get_host().to_owned(), url.options.get_port())),
             Engine::Sqlite(_) => None,
         }
     }
 
-    pub(crate) fn postgres_options(options: &PgConnectOptions, application: &str) -> PgConnectOptions {
-        options
-            .clone()
-            .application_name(application)
+    /// How long one attempt to connect may take, where the URL says so.
+    pub(crate) const fn connect_timeout(&self) -> Option<Duration> {
+        match &self.0 {
+            Engine::Postgres(url) => url.connect_timeout,
+            Engine::Sqlite(_) => None,
+        }
+    }
+
+    pub(crate) fn postgres_options(url: &PostgresUrl, application: &str) -> PgConnectOptions {
+        // Sessions are known by the first part: it says what they are for.
+        let name = match url.options.get_application_name() {
+            None => application.to_owned(),
+            Some(name) => format!("{application} ({name})"),
+        };
+        PgConnectOptions::clone(&url.options)
+            .application_name(&name)
             // Nothing is read as text that it would change, and poolers refuse it.
             .extra_float_digits(None)
             .disable_statement_logging()
@@ -105,13 +129,7 @@ impl FromStr for DatabaseUrl {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(DatabaseUrlError::Scheme);
         }
-        let options = url.parse::<PgConnectOptions>().map_err(|_| {
-            DatabaseUrlError::Postgres("expected postgres://user:password@host:5432/database?sslmode=require")
-        })?;
-        if options.get_database().is_none_or(str::is_empty) {
-            return Err(DatabaseUrlError::Postgres("the database's name after the host is missing"));
-        }
-        Ok(Self(Engine::Postgres(Box::new(options))))
+        Ok(Self(Engine::Postgres(PostgresUrl::parse(url)?)))
     }
 }
 
@@ -119,7 +137,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Engine::Sqlite(file) => write!(f, "sqlite://{}", file.display()),
-            Engine::Postgres(options) => {
+            Engine::Postgres(PostgresUrl { options, .. }) => {
                 let tls = match options.get_ssl_mode() {
                     PgSslMode::Prefer => "",
                     PgSslMode::Disable => " without TLS",

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A code of 1 to 64 bytes; case matters. Whether it is worth anything is decided elsewhere.
+/// A code of 1 to 64 bytes; case matters. Whether it is worth anything is decided elsewhere. Blanks around it, which come
+/// along when a code is pasted, are no part of it.
 ///
 /// `Debug` does not show the code: a code is worth money and stays out of logs and spans.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,6 +38,10 @@ impl FromStr for CouponCode {
     type Err = CouponCodeError;
 
     fn from_str(text: &str) -> Result<Self, CouponCodeError> {
+        // Also those that show no width at all.
+        let is_blank =
+            |letter: char| letter.is_whitespace() || matches!(letter, '\u{200b}' | '\u{2060}' | '\u{feff}');
+        let text = text.trim_matches(is_blank);
         match text.len() {
             0 => Err(CouponCodeError::Empty),
             1..=Self::MAX_BYTES => Ok(Self(text.to_owned())),
@@ -48,5 +53,31 @@ impl FromStr for CouponCode {
 impl fmt::Debug for CouponCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CouponCode(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_around_a_code_are_no_part_of_it() {
+        for text in [
+            "SAVE10",
+            " SAVE10",
+            "SAVE10\r\n",
+            "\u{a0}SAVE10\u{a0}",
+            "\u{feff}SAVE10",
+            "\u{202f}\tSAVE10\u{200b}",
+        ] {
+            assert_eq!(text.parse::<CouponCode>().unwrap().as_str(), "SAVE10", "{text:?}");
+        }
+        assert_eq!("SAVE 10".parse::<CouponCode>().unwrap().as_str(), "SAVE 10");
+        for text in ["", " ", "\u{a0}\n"] {
+            assert_eq!(text.parse::<CouponCode>(), Err(CouponCodeError::Empty), "{text:?}");
+        }
+        let longest = "x".repeat(CouponCode::MAX_BYTES);
+        assert!(format!(" {longest} ").parse::<CouponCode>().is_ok());
+        assert_eq!(format!("{longest}x").parse::<CouponCode>(), Err(CouponCodeError::TooLong));
     }
 }

@@ -10,7 +10,8 @@ pub mod order;
 pub mod pricing;
 pub mod product;
 pub mod promotion;
-pub mod time;
+pub mod text;
+mod time;
 
 pub use api_key::{ApiKeyHash, ClientId, Pepper, Scope, Scopes};
 pub use code_set::CodeSet;

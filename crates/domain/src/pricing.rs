@@ -64,10 +64,13 @@ fn discount_lines(promotion: &Promotion, lines: &mut [OrderLine]) {
             allocate(percentage(subtotal, basis_points).min(limit), subtotal, lines);
         }
         PromotionKind::Fixed { amount } => allocate(amount.min(limit), subtotal, lines),
-        // The unit that is free stands on a line of its product: that line carries all of it.
+        // The unit that is free stands on a line of its product: that line carries all of it. What costs nothing is free
+        // already.
         PromotionKind::FreeLowest => {
-            let cheapest =
-                lines.iter_mut().min_by_key(|line| (line.unit_price_cents, line.product_id, line.quantity));
+            let cheapest = lines
+                .iter_mut()
+                .filter(|line| line.unit_price_cents > Money::ZERO)
+                .min_by_key(|line| (line.unit_price_cents, line.product_id, line.quantity));
             if let Some(line) = cheapest {
                 line.discount_cents = line.unit_price_cents.min(limit);
             }
@@ -168,6 +171,15 @@ mod tests {
     }
 
     #[test]
+    fn what_costs_nothing_is_not_the_unit_that_is_free() {
+        let free = promotion(PromotionKind::FreeLowest);
+        assert_eq!(discount(vec![line(1, 900, 1), line(2, 0, 1)], &free), 900);
+        assert_eq!(discount(vec![line(1, 0, 3), line(2, 500, 1), line(3, 400, 2)], &free), 400);
+        assert_eq!(discount(vec![line(1, 0, 1), line(2, 1, 1)], &free), 1);
+        assert_eq!(discount(vec![line(1, 0, 2)], &free), 0);
+    }
+
+    #[test]
     fn half_a_cent_goes_up() {
         let half = promotion(PromotionKind::Percentage { basis_points: 5000 });
         assert_eq!(discount(vec![line(1, 1, 1)], &half), 1);
@@ -229,7 +241,8 @@ mod tests {
             PromotionKind::Percentage { basis_points } => (subtotal * i128::from(basis_points), 10_000),
             PromotionKind::Fixed { amount } => (i128::from(amount.cents()), 1),
             PromotionKind::FreeLowest => {
-                (lines.iter().map(|l| i128::from(l.unit_price_cents.cents())).min().unwrap(), 1)
+                let prices = lines.iter().map(|l| i128::from(l.unit_price_cents.cents()));
+                (prices.filter(|cents| *cents > 0).min().unwrap_or_default(), 1)
             }
         };
         let rounded = (2 * numerator + denominator).div_euclid(2 * denominator);

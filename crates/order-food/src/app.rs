@@ -176,6 +176,8 @@ impl BoundServer {
         let orders = Arc::new(SqlOrders { client, writer: writer.clone() });
         let ordering_metrics = OrderingMetrics::new(&registry);
         ordering_metrics.begin(place::REFUSALS.iter().map(|reason| reason.as_str()));
+        let http_metrics = HttpMetrics::new(&registry);
+        http_metrics.begin_series(&router::WATCHED_REQUESTS, &router::WATCHED_STATUSES);
         let state = Data::new(AppState {
             housekeeping: Arc::new(Housekeeping::new(orders.clone(), keys.clone(), clock.clone())),
             ordering: Ordering::new(
@@ -197,7 +199,7 @@ impl BoundServer {
             promotions,
             writer,
             pools: pools.clone(),
-            http_metrics: HttpMetrics::new(&registry),
+            http_metrics,
             ordering_metrics,
             registry,
             tracing,

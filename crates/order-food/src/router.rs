@@ -16,6 +16,18 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "OPTIONS, POST";
 const GET_POST: &str = "GET, HEAD, OPTIONS, POST";
 
+/// What clients of a shop ask for, and how it may be answered, as far as alerts look at it.
+pub const WATCHED_REQUESTS: [(&str, &str); 6] = [
+    ("POST", "/api/order"),
+    ("GET", "/api/order"),
+    ("GET", "/api/order/{orderId}"),
+    ("POST", "/api/order/quote"),
+    ("GET", "/api/product"),
+    ("GET", "/api/product/{productId}"),
+];
+/// Statuses that alerts look at.
+pub const WATCHED_STATUSES: [u16; 9] = [200, 400, 401, 403, 409, 422, 429, 500, 503];
+
 /// What becomes known of a request on its way to the handler, for the middleware, whatever becomes of the handler.
 #[derive(Debug, Clone, Default)]
 pub struct Seen(Rc<SeenOfRequest>);

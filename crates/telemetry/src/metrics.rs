@@ -33,6 +33,17 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
+/// The collector counts the processor's time in whole seconds: too coarse for the rate of a quiet process.
+const CPU_SECONDS: &str = "process_cpu_seconds_total";
+
+fn with_fractions(text: String) -> String {
+    let Some(start) = text.find(&format!("\n{CPU_SECONDS} ")) else { return text };
+    let start = start + 1;
+    let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    format!("{}{CPU_SECONDS} {}.{:09}{}", &text[..start], time.tv_sec, time.tv_nsec, &text[end..])
+}
+
 /// Holds the values of this process. Cloning gives another handle.
 #[derive(Clone, Default)]
 pub struct Registry(Option<Arc<PrometheusRecorder>>);
@@ -102,7 +113,7 @@ impl Registry {
     pub fn render(&self) -> Option<String> {
         let recorder = self.0.as_ref()?;
         metrics::with_local_recorder(&**recorder, || metrics_process::Collector::default().collect());
-        Some(recorder.handle().render())
+        Some(with_fractions(recorder.handle().render()))
     }
 
     /// To be called every few seconds: single values that histograms keep become counts.

@@ -68,10 +68,14 @@ fn is_json(request: &HttpRequest) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        !name.trim().eq_ignore_ascii_case("charset") || is_utf8(value.trim().trim_matches(['"', '\'']).trim())
     });
     is_json && is_utf8
+}
+
+/// The names that clients give it (Encoding standard, section 4.2).
+fn is_utf8(charset: &str) -> bool {
+    ["utf-8", "utf8", "unicode-1-1-utf-8"].iter().any(|name| charset.eq_ignore_ascii_case(name))
 }
 
 /// Whether the body is compressed: none that this server reads.

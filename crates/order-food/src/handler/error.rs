@@ -89,7 +89,7 @@ impl ApiError {
 
     /// A page of another origin may not do this.
     pub fn preflight() -> Self {
-        let message = "pages of this origin may not send this method or these headers";
+        let message = "pages of this origin may not send this method";
         let vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
         Self::new(Reason::BadRequest, message).with_header(header::VARY, HeaderValue::from_static(vary))
     }

@@ -30,7 +30,11 @@ pub fn check_address(request: &ServiceRequest, app: &AppState) -> Result<(), Api
     }
     let Some(peer) = request.peer_addr() else { return Ok(()) };
     let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let address = app.trusted_proxies.client_address(peer.ip(), forwarded);
+    let client = app.trusted_proxies.client_address(peer.ip(), forwarded);
+    if client.is_cut {
+        app.http_metrics.note_invalid_forwarded_address();
+    }
+    let address = client.address;
     request.extensions_mut().insert(ClientAddress(address));
     match app.limits.address(address) {
         None => Ok(()),

@@ -35,7 +35,7 @@ pub enum Reason {
     UnknownProduct,
     /// 422: there is no such code.
     CouponUnknown,
-    /// 422: the code cannot be one.
+    /// 422: the code cannot be one. No longer answered: an empty code is none, and one that is too long is 400.
     CouponMalformed,
     /// 422: the promotion has not begun.
     CouponNotStarted,

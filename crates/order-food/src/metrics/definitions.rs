@@ -56,6 +56,12 @@ pub(crate) const RESPONSE_BODY: Metric = histogram(
 pub(crate) const PANICS: Metric =
     counter("panics_total", &[], "Handlers that panicked; their requests were answered with 500.");
 
+pub(crate) const INVALID_FORWARDED: Metric = counter(
+    "forwarded_addresses_invalid_total",
+    &[],
+    "Requests whose X-Forwarded-For has something else than an address where the client's should be.",
+);
+
 pub(crate) const ORDERS_PLACED: Metric =
     counter("orders_placed_total", &[], "Orders stored, repetitions not counted.");
 pub(crate) const ORDERS_REPLAYED: Metric = counter(
@@ -164,12 +170,13 @@ pub(crate) const TOKIO_QUEUE: Metric =
 pub(crate) const BUILD_INFO: Metric = gauge("build_info", &["version"], "1, with the version as a label.");
 
 /// All of them.
-pub const METRICS: [Metric; 32] = [
+pub const METRICS: [Metric; 33] = [
     REQUEST_DURATION,
     ACTIVE_REQUESTS,
     REQUEST_BODY,
     RESPONSE_BODY,
     PANICS,
+    INVALID_FORWARDED,
     ORDERS_PLACED,
     ORDERS_REPLAYED,
     ORDERS_REFUSED,

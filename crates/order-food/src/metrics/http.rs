@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use telemetry::metrics::Registry;
 use telemetry::metrics::metrics::{Counter, Gauge, Histogram};
 
-use super::definitions::{ACTIVE_REQUESTS, PANICS, REQUEST_BODY, REQUEST_DURATION, RESPONSE_BODY};
+use super::definitions::{
+    ACTIVE_REQUESTS, INVALID_FORWARDED, PANICS, REQUEST_BODY, REQUEST_DURATION, RESPONSE_BODY,
+};
 
 /// What requests are counted by. There are few: methods and routes are those of the route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +46,7 @@ pub struct HttpMetrics {
     by_kind: ArcSwap<HashMap<Kind, Arc<Handles>>>,
     active: [(&'static str, Gauge); METHODS.len() + 1],
     panics: Counter,
+    invalid_forwarded: Counter,
 }
 
 const METHODS: [&str; 9] = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"];
@@ -65,6 +68,19 @@ impl HttpMetrics {
             by_kind: ArcSwap::default(),
             active: std::array::from_fn(|_| gauge(methods.next().unwrap_or(OTHER_METHOD))),
             panics: registry.counter(&PANICS, &[]),
+            invalid_forwarded: registry.counter(&INVALID_FORWARDED, &[]),
+        }
+    }
+
+    /// Begins at zero what rules compare: Prometheus does not see that a series began with its first requests.
+    pub fn begin_series(&self, requests: &[(&'static str, &'static str)], statuses: &[u16]) {
+        if !self.registry.is_on() {
+            return;
+        }
+        for &(method, route) in requests {
+            for &status in statuses {
+                self.register(Kind { method, route, status });
+            }
         }
     }
 
@@ -76,6 +92,11 @@ impl HttpMetrics {
             gauge.increment(1);
         }
         Active(gauge)
+    }
+
+    /// A proxy named a client by something that is no address.
+    pub fn note_invalid_forwarded_address(&self) {
+        self.invalid_forwarded.increment(1);
     }
 
     /// A request was answered.

@@ -6,7 +6,7 @@ use domain::Money;
 use telemetry::metrics::Registry;
 use telemetry::metrics::metrics::{Counter, Histogram};
 
-use crate::repository::{NewOrder, OrderPlacement};
+use crate::repository::{CouponSource, NewOrder, OrderPlacement};
 
 use super::definitions::{
     COUPON_DECISIONS, ORDER_VALUE, ORDERS_PLACED, ORDERS_REFUSED, ORDERS_REPLAYED, ORDERS_UNCONFIRMED,
@@ -109,11 +109,10 @@ impl WriterMetrics {
         let snapshot = &order.order.snapshot;
         match outcome {
             OrderPlacement::Stored => {
-                let coupon = match (&snapshot.coupon_code, &order.redemption) {
-                    (None, _) => None,
-                    (Some(_), Some(_)) => Some(PROMOTION),
-                    (Some(_), None) => Some(CORPUS),
-                };
+                let coupon = order.coupon.map(|coupon| match coupon {
+                    CouponSource::Promotion => PROMOTION,
+                    CouponSource::CouponFiles => CORPUS,
+                });
                 self.ordering.note_placed(snapshot.total_cents, coupon);
             }
             OrderPlacement::Replayed(_) => self.ordering.note_replayed(),

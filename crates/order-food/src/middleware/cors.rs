@@ -4,15 +4,6 @@ use actix_cors::Cors;
 
 use crate::config::AllowedOrigins;
 
-const ALLOWED_HEADERS: [&str; 7] = [
-    "api_key",
-    "content-type",
-    "idempotency-key",
-    "if-none-match",
-    "traceparent",
-    "x-api-key",
-    "x-request-id",
-];
 const EXPOSED_HEADERS: [&str; 8] = [
     "etag",
     "idempotent-replayed",
@@ -30,7 +21,8 @@ const MAX_AGE_SECONDS: usize = 3600;
 pub fn cors(origins: &AllowedOrigins) -> Cors {
     let cors = Cors::default()
         .allowed_methods(METHODS)
-        .allowed_headers(ALLOWED_HEADERS)
+        // Libraries for tracing and monitoring add headers of their own to what a page sends.
+        .allow_any_header()
         .expose_headers(EXPOSED_HEADERS)
         .max_age(MAX_AGE_SECONDS);
     match origins {

@@ -148,8 +148,19 @@ pub struct NewOrder {
     pub snapshot_json: String,
     /// The key it was sent with.
     pub idempotency: Option<KeyClaim>,
+    /// Where its coupon code comes from, if it has one.
+    pub coupon: Option<CouponSource>,
     /// The promotion it uses.
     pub redemption: Option<Redemption>,
+}
+
+/// Where a coupon code comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CouponSource {
+    /// A promotion.
+    Promotion,
+    /// The coupon files.
+    CouponFiles,
 }
 
 impl NewOrder {

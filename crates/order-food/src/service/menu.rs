@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use domain::{Product, ProductId};
+use domain::{Product, ProductId, text};
 
 use super::representation::Representation;
 use crate::repository::{MenuRepository, RepositoryError};
@@ -25,6 +25,9 @@ pub struct MenuEntry {
     pub product: Product,
     /// The JSON of the product.
     pub json: Representation,
+    /// Its name and category as searches compare them.
+    name: String,
+    category: String,
 }
 
 impl MenuSnapshot {
@@ -32,7 +35,12 @@ impl MenuSnapshot {
     pub fn new(products: Vec<Product>, to_json: impl Fn(&Product) -> Vec<u8>) -> Self {
         let entries: Vec<_> = products
             .into_iter()
-            .map(|product| MenuEntry { json: Representation::plain(to_json(&product).into()), product })
+            .map(|product| MenuEntry {
+                json: Representation::plain(to_json(&product).into()),
+                name: text::folded(&product.name),
+                category: text::folded(&product.category),
+                product,
+            })
             .collect();
         let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.product.id, at)).collect();
         let whole = Representation::compressed(json_array(entries.iter()));
@@ -59,13 +67,13 @@ impl MenuSnapshot {
         self.entries.is_empty()
     }
 
-    /// The products of a category, with a text in their name, or both, as JSON. Case does not matter.
-    pub fn filtered(&self, category: Option<&str>, text: Option<&str>) -> Representation {
-        let category = category.map(str::to_lowercase);
-        let text = text.map(str::to_lowercase);
-        Representation::plain(json_array(self.entries.iter().filter(|MenuEntry { product, .. }| {
-            category.as_ref().is_none_or(|category| product.category.to_lowercase() == *category)
-                && text.as_ref().is_none_or(|text| product.name.to_lowercase().contains(text.as_str()))
+    /// The products of a category, with a text in their name, or both, as JSON. Case does not matter, nor how accents
+    /// are written.
+    pub fn filtered(&self, category: Option<&str>, part: Option<&str>) -> Representation {
+        let (category, part) = (category.map(text::folded), part.map(text::folded));
+        Representation::plain(json_array(self.entries.iter().filter(|entry| {
+            category.as_ref().is_none_or(|category| entry.category == *category)
+                && part.as_ref().is_none_or(|part| entry.name.contains(part.as_str()))
         })))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{
-    ClientId, Clock, CouponCode, IdempotencyKey, Order, OrderId, OrderItem, OrderLine, OrderSnapshot,
+    ClientId, Clock, CouponCode, IdempotencyKey, Money, Order, OrderId, OrderItem, OrderLine, OrderSnapshot,
     Promotion, PromotionRefused, Timestamp, price,
 };
 use sha2::{Digest, Sha256};
@@ -13,8 +13,8 @@ use tracing::{Instrument, Span};
 
 use crate::metrics::OrderingMetrics;
 use crate::repository::{
-    KeyClaim, LimitKind, NewOrder, OrderOwner, OrderPlacement, OrderRepository, Redemption, RepositoryError,
-    StoredAnswer,
+    CouponSource, KeyClaim, LimitKind, NewOrder, OrderOwner, OrderPlacement, OrderRepository, Redemption,
+    RepositoryError, StoredAnswer,
 };
 use crate::service::promotions::{Coupon, Promotions, limits};
 use crate::service::{Caller, Menu};
@@ -67,6 +67,13 @@ pub struct PlacedOrder {
 struct Priced {
     snapshot: OrderSnapshot,
     promotion: Option<Arc<Promotion>>,
+}
+
+impl Priced {
+    /// The promotion that is used: one that takes nothing off is not.
+    fn redeemed(&self) -> Option<&Promotion> {
+        self.promotion.as_deref().filter(|_| self.snapshot.discount_cents > Money::ZERO)
+    }
 }
 
 /// Takes orders.
@@ -130,10 +137,15 @@ impl Ordering {
         let total = priced.snapshot.total_cents;
         traces::add_event(&span, "priced", || [("order.total_cents", total.cents().into())]);
         let discount = priced.snapshot.discount_cents;
-        let redemption = priced.promotion.map(|promotion| Redemption {
+        let coupon = match (&priced.snapshot.coupon_code, &priced.promotion) {
+            (None, _) => None,
+            (Some(_), Some(_)) => Some(CouponSource::Promotion),
+            (Some(_), None) => Some(CouponSource::CouponFiles),
+        };
+        let redemption = priced.redeemed().map(|promotion| Redemption {
             code: promotion.code.clone(),
             discount,
-            limits: limits(&promotion, Some(client_id)),
+            limits: limits(promotion, Some(client_id)),
         });
         let order = Order::place(client_id, priced.snapshot, now);
         let body = Bytes::from((self.to_json)(&order));
@@ -142,7 +154,7 @@ impl Ordering {
         let idempotency =
             claim.map(|(key, request_hash)| KeyClaim { key, request_hash, response: body.clone() });
         let id = order.id;
-        let placing = self.orders.place(NewOrder { order, snapshot_json, idempotency, redemption });
+        let placing = self.orders.place(NewOrder { order, snapshot_json, idempotency, coupon, redemption });
         let persisting = telemetry::span!("order.persist");
         let placed = placing.instrument(persisting.clone()).await;
         match placed.inspect_err(|error| traces::fail(&persisting, error.name(), ""))? {
@@ -159,7 +171,7 @@ impl Ordering {
     /// What the cart would cost now. Stores and reserves nothing.
     pub async fn quote(&self, caller: Option<Caller>, cart: Cart) -> Result<OrderSnapshot, OrderRefused> {
         let priced = telemetry::span!("order.price").in_scope(|| self.price(cart, self.clock.now()))?;
-        if let Some(promotion) = &priced.promotion {
+        if let Some(promotion) = priced.redeemed() {
             let limits = limits(promotion, caller.map(|caller| caller.client_id));
             if let Some(kind) = self.promotions.reached(&limits).await? {
                 return Err(OrderRefused::LimitReached(kind));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use domain::{ClientId, CodeSet, CouponCode, Promotion};
+use domain::{ClientId, CodeSet, CouponCode, Promotion, text};
 
 use crate::repository::{LimitKind, PromotionRepository, RepositoryError, UseLimit};
 
@@ -22,7 +22,8 @@ pub enum Coupon {
 /// Knows every promotion and every code of the coupon files.
 pub struct Promotions {
     repository: Arc<dyn PromotionRepository>,
-    by_code: ArcSwapOption<HashMap<CouponCode, Arc<Promotion>>>,
+    /// By their normalized codes.
+    by_code: ArcSwapOption<HashMap<String, Arc<Promotion>>>,
     corpus: ArcSwapOption<CodeSet>,
 }
 
@@ -36,7 +37,7 @@ impl Promotions {
     pub fn find(&self, code: &CouponCode) -> Option<Coupon> {
         let (promotions, corpus) = (self.by_code.load(), self.corpus.load());
         let (promotions, corpus) = (promotions.as_ref()?, corpus.as_ref()?);
-        Some(match promotions.get(code) {
+        Some(match promotions.get(&*text::normalized(code.as_str())) {
             Some(promotion) if promotion.active => Coupon::Promotion(promotion.clone()),
             None if corpus.contains(code.as_str()) => Coupon::Corpus,
             Some(_) | None => Coupon::Unknown,
@@ -54,7 +55,9 @@ impl Promotions {
     pub async fn reload(&self) -> Result<(), RepositoryError> {
         let promotions = self.repository.promotions().await?;
         tracing::info!(promotions = promotions.len(), "the promotions were read");
-        let by_code = promotions.into_iter().map(|promotion| (promotion.code.clone(), Arc::new(promotion)));
+        let by_code = promotions
+            .into_iter()
+            .map(|promotion| (text::normalized(promotion.code.as_str()).into_owned(), Arc::new(promotion)));
         self.by_code.store(Some(Arc::new(by_code.collect())));
         Ok(())
     }

@@ -48,7 +48,7 @@ fn sql_orders(database: &TestDatabase, client: Client) -> SqlOrders {
 /// An order to be stored with nothing beside it.
 pub fn new(order: &Order) -> NewOrder {
     let snapshot_json = serde_json::to_string(&order.snapshot).unwrap();
-    NewOrder { order: order.clone(), snapshot_json, idempotency: None, redemption: None }
+    NewOrder { order: order.clone(), snapshot_json, idempotency: None, coupon: None, redemption: None }
 }
 
 /// An order whose texts hold what is hard to store.

@@ -20,19 +20,15 @@ use crate::service::Cart;
 /// Reads an order request.
 pub fn decode(body: &[u8]) -> Result<Cart, ApiError> {
     let invalid = |what: String| ApiError::new(Reason::InvalidJson, format!("the body is not JSON: {what}"));
+    // A byte order mark may be ignored (RFC 8259, section 8.1).
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|error| invalid(error.to_string()))?;
     let root: Value<'_, RawOrder<'_>> =
         serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
     let mut faults = Faults(Vec::new());
     let cart = root.check(&mut faults);
     match (cart, faults.0) {
-        (Some((items, None)), faults) if faults.is_empty() => Ok(Cart { items, coupon_code: None }),
-        (Some((items, Some(code))), faults) if faults.is_empty() => match code.parse::<CouponCode>() {
-            Ok(code) => Ok(Cart { items, coupon_code: Some(code) }),
-            Err(error @ (CouponCodeError::Empty | CouponCodeError::TooLong)) => {
-                Err(ApiError::coupon(Reason::CouponMalformed, &format!("the coupon code {error}")))
-            }
-        },
+        (Some((items, coupon_code)), faults) if faults.is_empty() => Ok(Cart { items, coupon_code }),
         (_, faults) => Err(ApiError::validation(faults)),
     }
 }
@@ -78,8 +74,9 @@ pub struct RawOrder<'a> {
     /// The lines. The same product may stand in several.
     #[schema(value_type = Vec<ItemBody>, required = true, min_items = 1, max_items = 100)]
     items: Option<Value<'a, Ignored>>,
-    /// A coupon code, upper and lower case as given; null is the same as none. One that is not good is refused (422).
-    #[schema(value_type = Option<String>, pattern = "^[ -~]{1,64}$")]
+    /// A coupon code, upper and lower case as given; null or an empty text is the same as none. Blanks around it are left
+    /// out. One that is not good is refused (422).
+    #[schema(value_type = Option<String>, pattern = "^[ -~]{0,64}$")]
     coupon_code: Option<Value<'a, Ignored>>,
     #[schema(ignore)]
     repeated: Vec<&'static str>,
@@ -215,7 +212,7 @@ impl<'de: 'a, 'a, O: Members<'de>> Deserialize<'de> for Value<'a, O> {
 }
 
 /// The lines, and the code if there is one.
-type Checked = (Vec<OrderItem>, Option<String>);
+type Checked = (Vec<OrderItem>, Option<CouponCode>);
 
 impl<'a> Value<'a, RawOrder<'a>> {
     fn check(self, faults: &mut Faults) -> Option<Checked> {
@@ -236,11 +233,15 @@ impl<'a> Value<'a, RawOrder<'a>> {
         };
         let coupon_code = match order.coupon_code {
             None | Some(Value::Null) => None,
-            Some(Value::Text(code)) if code.len() > CouponCode::MAX_BYTES => {
-                faults.add("/couponCode", CouponCodeError::TooLong);
-                None
-            }
-            Some(Value::Text(code)) => Some(code.into_owned()),
+            Some(Value::Text(code)) => match code.parse() {
+                Ok(code) => Some(code),
+                // An empty field of a form.
+                Err(CouponCodeError::Empty) => None,
+                Err(error @ CouponCodeError::TooLong) => {
+                    faults.add("/couponCode", error);
+                    None
+                }
+            },
             Some(_) => {
                 faults.add("/couponCode", "must be a string or null");
                 None

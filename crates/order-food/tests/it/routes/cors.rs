@@ -21,6 +21,21 @@ async fn any_page_may_call_by_default(engine: TestEngine) {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     assert!(answer.header("access-control-allow-methods").contains("POST"));
+    // What instrumentation adds to each request of a page.
+    for added in [
+        "content-type,baggage,sentry-trace",
+        "newrelic,traceparent,tracestate",
+        "x-datadog-trace-id,x-datadog-parent-id,x-datadog-origin,x-datadog-sampling-priority",
+        "b3,x-b3-traceid,request-id,elastic-apm-traceparent",
+    ] {
+        let preflight =
+            server.request(Method::OPTIONS, "/api/order").header("origin", "https://shop.example");
+        let preflight = preflight.header("access-control-request-method", "POST");
+        let answer = server.send(preflight.header("access-control-request-headers", added)).await;
+        assert_eq!(answer.status, 200, "{added}");
+        let allowed = answer.header("access-control-allow-headers").to_lowercase();
+        assert!(added.split(',').all(|name| allowed.contains(name)), "{added}: {allowed}");
+    }
     let call = server.request(Method::GET, "/api/product").header("origin", "https://shop.example");
     let answer = server.send(call).await;
     assert_eq!(answer.header("access-control-allow-origin"), "*");

@@ -15,6 +15,10 @@ on_both_engines!(
     quotes_cost_nothing,
     a_quote_needs_no_key,
     line_discounts_are_in_the_snapshot,
+    an_empty_code_is_none,
+    blanks_around_a_code_are_left_out,
+    accents_may_be_written_either_way,
+    what_takes_nothing_off_uses_up_nothing,
     a_switched_off_promotion_hides_a_code_of_the_files,
 );
 
@@ -85,12 +89,70 @@ async fn codes_of_the_coupon_files(engine: TestEngine) {
         assert_eq!(placed["couponCode"], code);
     }
     for code in
-        ["SUPER100", "TWICEIN1", "happyhrs", "save10", " SAVE10", "SAVE1", "HAPPYHR", "' or 1=1 --", "💥"]
+        ["SUPER100", "TWICEIN1", "happyhrs", "save10", "SAVE 10", "SAVE1", "HAPPYHR", "' or 1=1 --", "💥"]
     {
         order(&server, KEY, &[("1", 2)], code).await.is_error(422, "coupon_unknown");
     }
-    order(&server, KEY, &[("1", 2)], "").await.is_error(422, "coupon_malformed");
     order(&server, KEY, &[("1", 2)], &"X".repeat(65)).await.is_error(400, "validation_failed");
+}
+
+async fn an_empty_code_is_none(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for code in ["", " ", "\u{a0}\t", "\u{feff}"] {
+        let placed = order(&server, KEY, &[("1", 2)], code).await.json();
+        assert_eq!((placed.get("couponCode"), &placed["total"]), (None, &json!(25.98)), "{code:?}");
+        assert_eq!(quote(&server, &[("1", 2)], code).await.json()["total"], 25.98, "{code:?}");
+    }
+}
+
+async fn blanks_around_a_code_are_left_out(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    for code in [" SAVE10", "SAVE10\n", "\u{a0}SAVE10\u{202f}", "\u{feff}SAVE10\u{200b}"] {
+        let placed = order(&server, KEY, &[("1", 2), ("3", 1)], code).await.json();
+        assert_eq!(
+            (&placed["couponCode"], &placed["discounts"]),
+            (&json!("SAVE10"), &json!(3.6)),
+            "{code:?}"
+        );
+    }
+    let padded = format!("{}SAVE10{}", " ".repeat(60), " ".repeat(60));
+    assert_eq!(order(&server, KEY, &[("1", 1)], &padded).await.status, 200);
+}
+
+async fn accents_may_be_written_either_way(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    promotion(&server, "CAFE\u{301}10", "", "").await;
+    promotion(&server, "Ñandú", "", "").await;
+    for code in ["CAFÉ10", "CAFE\u{301}10", "N\u{303}andu\u{301}", "Ñandú"] {
+        let placed = order(&server, KEY, &[("1", 1)], code).await.json();
+        assert_eq!((&placed["couponCode"], &placed["discounts"]), (&json!(code), &json!(1.0)));
+    }
+    order(&server, KEY, &[("1", 1)], "CAFE10").await.is_error(422, "coupon_unknown");
+}
+
+async fn what_takes_nothing_off_uses_up_nothing(engine: TestEngine) {
+    let server = TestServer::start(engine).await;
+    server
+        .database
+        .execute(
+            "update products set price_cents = 0 where id = 2; update products set price_cents = 900 where id = 1; \
+             update change_counters set menu = menu + 1",
+        )
+        .await;
+    eventually("the prices arrive", async || server.get("/api/product/1").await.text.contains("9.00")).await;
+    promotion(&server, "ONCE", ", max_uses", ", 1").await;
+    for _ in 0..3 {
+        let placed = order(&server, KEY, &[("2", 2)], "ONCE").await.json();
+        assert_eq!((&placed["discounts"], &placed["couponCode"]), (&json!(0.0), &json!("ONCE")));
+    }
+    assert_eq!(server.database.number("select count(*) from promotion_redemptions").await, 0);
+    assert_eq!(server.database.number("select count(*) from limit_counters").await, 0);
+    assert_eq!(order(&server, KEY, &[("1", 1)], "ONCE").await.json()["discounts"], 1.0);
+    order(&server, KEY, &[("1", 1)], "ONCE").await.is_error(422, "coupon_limit_reached");
+    quote(&server, &[("1", 1)], "ONCE").await.is_error(422, "coupon_limit_reached");
+    assert_eq!(quote(&server, &[("2", 1)], "ONCE").await.json()["discounts"], 0.0);
+    // The free unit is one that costs something.
+    assert_eq!(order(&server, KEY, &[("1", 1), ("2", 1)], "BUYGETONE").await.json()["discounts"], 9.0);
 }
 
 async fn conditions_have_their_reasons(engine: TestEngine) {

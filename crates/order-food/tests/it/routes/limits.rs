@@ -59,6 +59,20 @@ async fn addresses_behind_a_proxy(engine: TestEngine) {
     for _ in 0..40 {
         assert_eq!(get(&server, "/readyz", "", "198.51.100.7").await.status, 200, "probes have no limit");
     }
+    // As proxies write addresses, each client has a bucket of its own.
+    for client in 1..=40 {
+        for address in [format!("203.0.113.{client}:49152"), format!("[2001:db8:0:{client}::1]:443")] {
+            assert_eq!(get(&server, "/api/product", "", &address).await.status, 200, "{address}");
+        }
+    }
+    assert_eq!(invalid(&server).await, 0);
+    let mut statuses = Vec::new();
+    for client in 0..40 {
+        let address = ["unknown", "_hidden", "shop.example"][client % 3];
+        statuses.push(get(&server, "/api/product", "", address).await.status.as_u16());
+    }
+    assert!(statuses.starts_with(&[200; 20]) && statuses.contains(&429), "{statuses:?}");
+    assert_eq!(invalid(&server).await, 40);
     // Without a trusted proxy the header is anybody's word.
     let open = TestServer::start_with(engine, &["--rate-limit-per-second", "10"]).await;
     let mut statuses = Vec::new();
@@ -71,6 +85,12 @@ async fn addresses_behind_a_proxy(engine: TestEngine) {
     refused.is_error(429, "rate_limited");
     assert_eq!(refused.header("access-control-allow-origin"), "*", "the page can read why");
     assert!(!refused.header("retry-after").is_empty());
+}
+
+async fn invalid(server: &TestServer) -> u32 {
+    let text = server.get("/metrics").await.text;
+    let line = text.lines().find(|line| line.starts_with("forwarded_addresses_invalid_total ")).unwrap();
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
 async fn wrong_keys_and_codes(engine: TestEngine) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use test_database::{TestEngine, on_both_engines};
 
-use crate::harness::TestServer;
+use crate::harness::{TestServer, eventually};
 
 on_both_engines!(
     the_menu_is_the_ten_products,
@@ -39,6 +39,23 @@ async fn filters_narrow_the_menu(engine: TestEngine) {
     );
     assert_eq!(names(&server.get("/api/product?q=CHOC").await), ["Chocolate Pancakes"]);
     assert_eq!(names(&server.get("/api/product?category=Salad&q=greek").await), ["Greek Salad"]);
+    // However the accents of name, category and query are written.
+    server
+        .database
+        .execute(
+            "update products set name = 'Jalapen\u{303}o Burger', category = 'Spe\u{301}cialite\u{301}s' where id = 4; \
+             update products set name = 'Crème brûlée' where id = 5; update change_counters set menu = menu + 1",
+        )
+        .await;
+    eventually("the names arrive", async || server.get("/api/product").await.text.contains("brûlée")).await;
+    for query in ["q=jalape%C3%B1o", "q=JALAPEN%CC%83O", "category=SP%C3%89CIALIT%C3%89S"] {
+        assert_eq!(
+            names(&server.get(&format!("/api/product?{query}")).await),
+            ["Jalapen\u{303}o Burger"],
+            "{query}"
+        );
+    }
+    assert_eq!(names(&server.get("/api/product?q=bru%CC%82le%CC%81e").await), ["Crème brûlée"]);
     assert_eq!(server.get("/api/product?category=Sushi").await.text, "[]");
     assert_eq!(server.get("/api/product?unknown=1").await.json().as_array().unwrap().len(), 10);
     server.get("/api/product?q=1&q=2").await.is_error(400, "validation_failed");
@@ -111,7 +128,7 @@ async fn a_menu_is_sent_as_the_client_likes_it(engine: TestEngine) {
              update change_counters set menu = menu + 1",
         )
         .await;
-    crate::harness::eventually("the menu is long", async || {
+    eventually("the menu is long", async || {
         server.get("/api/product").await.text.len() > 1024
     })
     .await;
@@ -150,7 +167,7 @@ async fn a_menu_swap_is_seen_whole(engine: TestEngine) {
             ))
             .await;
         let expected = tags.len() + 1;
-        crate::harness::eventually("the new menu", async || {
+        eventually("the new menu", async || {
             let answer = server.get("/api/product").await;
             let menu = answer.json();
             let categories: std::collections::HashSet<_> =

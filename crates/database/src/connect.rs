@@ -1,5 +1,7 @@
 //! What a failure to reach the database means.
 
+use std::borrow::Cow;
+
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -67,6 +69,14 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
             None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6 | 8 | 10 | 13 | 14)),
         },
         _ => false,
+    }
+}
+
+/// What the database calls the error, as `40001` or SQLite's `5`.
+pub fn response_code(error: &sqlx::Error) -> Option<String> {
+    match error {
+        sqlx::Error::Database(error) => error.code().map(Cow::into_owned),
+        _ => None,
     }
 }
 

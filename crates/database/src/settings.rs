@@ -95,7 +95,7 @@ pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
             Refusal { text: error.to_string(), is_failure: false }
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            Refusal { text: one_line(&error), is_failure: true }
+            Refusal { text: one_line(&error, &T::command()), is_failure: true }
         }
         _ => {
             let text = error.to_string();
@@ -136,8 +136,16 @@ impl From<SettingError> for Refusal {
     }
 }
 
-/// `SERVER_PORT: "http" invalid digit found in string; …` from what clap knows about the failure.
-fn one_line(error: &clap::Error) -> String {
+/// Whether what is given to an argument may be a secret. Then it is hidden in `--help`, too.
+fn is_secret(command: &clap::Command, variable: &str) -> bool {
+    let is_named = |argument: &&clap::Arg| argument.get_env().is_some_and(|name| name == variable);
+    command.get_arguments().find(is_named).is_some_and(clap::Arg::is_hide_env_values_set)
+        || command.get_subcommands().any(|command| is_secret(command, variable))
+}
+
+/// `SERVER_PORT: "http" invalid digit found in string; …` from what clap knows about the failure. Of what may be a secret
+/// only the variable and the fault are named.
+fn one_line(error: &clap::Error, command: &clap::Command) -> String {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
@@ -156,6 +164,9 @@ fn one_line(error: &clap::Error) -> String {
         }
         _ => "is not valid".to_owned(),
     };
+    if is_secret(command, variable) {
+        return format!("{variable}: {fault}");
+    }
     let value = context(ContextKind::InvalidValue);
     // What looks like a name and a password is not shown.
     let value = if value.contains('@') { "***" } else { value };
@@ -170,6 +181,8 @@ mod tests {
     struct Arguments {
         #[arg(long, value_parser = |text: &str| text.parse::<u16>().map_err(|_| "is not a port; example: SERVER_PORT=8080"))]
         server_port: u16,
+        #[arg(long, env = "TOKEN", hide_env_values = true, value_parser = |text: &str| text.strip_prefix("t:").map(str::to_owned).ok_or("is not a token; example: TOKEN=t:1"))]
+        token: Option<String>,
         #[command(flatten)]
         database: DatabaseArgs,
     }
@@ -184,6 +197,15 @@ mod tests {
         assert_eq!(refusal.text, "SERVER_PORT: \"http\" is not a port; example: SERVER_PORT=8080");
         let refusal = parsed(&["--sever-port", "1"]).unwrap_err();
         assert_eq!(refusal.text, "unexpected argument '--sever-port' found; see --help");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for token in ["Authorization:Bearer abc", "hunter2", "p@ss"] {
+            let refusal = parsed(&["--server-port", "1", "--token", token]).unwrap_err();
+            assert_eq!(refusal.text, "TOKEN: is not a token; example: TOKEN=t:1");
+        }
+        assert!(parsed(&["--server-port", "1", "--token", "t:1"]).unwrap().token.is_some());
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub struct AppState {
     pub ordering_metrics: OrderingMetrics,
     /// Decides which traces are kept.
     pub tracing: Tracing,
+    /// Whether probes and scrapes are traced, too.
+    pub traces_probes: bool,
     /// Counts of what was logged.
     pub log_counts: LogCounts,
     /// What everything but requests runs on.
@@ -154,7 +156,7 @@ impl BoundServer {
     /// Binds the address, prepares an embedded database, and has a first look at the data.
     pub async fn start(config: Config, tracing: Tracing, log_counts: LogCounts) -> Result<Self, StartError> {
         let registry = metrics::registry(config.server.enable_metrics)?;
-        let requested = SocketAddr::new(config.server.server_address, config.server.server_port);
+        let requested = SocketAddr::new(config.server.server_address, config.server.port());
         let pools = Pools::open(&config.database_url, "order-food", config.database_max_connections);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let client = Client::new(pools.clone(), &config.database_url, &registry);
@@ -203,6 +205,7 @@ impl BoundServer {
             ordering_metrics,
             registry,
             tracing,
+            traces_probes: config.server.trace_probes,
             log_counts,
             runtime: Handle::current(),
             version: config.service_version.clone(),

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Err(error) => return Refusal::from(error).report("order-food"),
     };
     if let Some(Command::Healthcheck(command)) = &arguments.command {
-        let asked = command.run(config.server.server_address, config.server.server_port);
+        let asked = command.run(config.server.server_address, config.server.port());
         return asked
             .map_or_else(|unhealthy| refused(&telemetry::causes(&unhealthy)), |()| ExitCode::SUCCESS);
     }

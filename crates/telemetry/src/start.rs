@@ -37,6 +37,7 @@ pub struct Telemetry {
     // In this order: what goes wrong with the last spans is logged.
     pipeline: Option<Pipeline>,
     log: LogGuard,
+    continues_traces: bool,
 }
 
 impl Telemetry {
@@ -69,12 +70,16 @@ impl Telemetry {
         if let Some(error) = failure {
             tracing::warn!(%error, "no spans are sent");
         }
-        Self { pipeline, log }
+        for warning in arguments.traces.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Self { pipeline, log, continues_traces: arguments.traces.continues_traces() }
     }
 
     /// Decides which traces are kept.
     pub fn tracing(&self) -> Tracing {
-        self.pipeline.as_ref().map_or_else(Tracing::off, Pipeline::tracing)
+        let tracing = self.pipeline.as_ref().map_or_else(Tracing::off, Pipeline::tracing);
+        tracing.continuing(self.continues_traces)
     }
 
     /// Counts of what was logged.

@@ -151,9 +151,24 @@ impl TraceService for Collector {
 }
 
 impl Received {
-    /// The attribute of that name.
+    /// The text, or the texts, of the attribute of that name. One of another type fails the test.
+    #[track_caller]
     pub fn attribute(&self, key: &str) -> Option<String> {
-        self.span.attributes.iter().find(|attribute| attribute.key == key).map(text)
+        let attribute = self.span.attributes.iter().find(|attribute| attribute.key == key)?;
+        let value = attribute.value.as_ref().and_then(|value| value.value.as_ref());
+        let is_text = matches!(value, Some(Value::StringValue(_) | Value::ArrayValue(_)));
+        assert!(is_text, "{key} is not a text: {value:?}");
+        Some(text(attribute))
+    }
+
+    /// The whole number of that name.
+    #[track_caller]
+    pub fn number(&self, key: &str) -> Option<i64> {
+        let attribute = self.span.attributes.iter().find(|attribute| attribute.key == key)?;
+        match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(Value::IntValue(number)) => Some(*number),
+            other => panic!("{key} is not a whole number: {other:?}"),
+        }
     }
 
     /// The names of the span's events.

@@ -35,7 +35,7 @@ async fn a_load_is_one_trace(engine: TestEngine) {
     let spans = collector.spans();
     let root = only(&spans, "dataload.execute");
     assert_eq!(root.resource["service.name"], "database-load");
-    assert_eq!(root.attribute("process.exit.code").as_deref(), Some("0"));
+    assert_eq!(root.number("process.exit.code"), Some(0));
     for name in STEPS {
         let step = only(&spans, name);
         assert!(step.is_child_of(root), "{name}");
@@ -45,7 +45,7 @@ async fn a_load_is_one_trace(engine: TestEngine) {
             assert_eq!(parts, 1, "{part} of {name}");
         }
     }
-    assert_eq!(only(&spans, STEPS[0]).attribute("dataload.rows.read").as_deref(), Some("10"));
+    assert_eq!(only(&spans, STEPS[0]).number("dataload.rows.read"), Some(10));
 
     let names: BTreeSet<_> = spans.iter().map(|span| span.span.name.clone()).collect();
     let documented = table("telemetry.md", "### Spans of database-load").into_iter();
@@ -76,7 +76,7 @@ async fn a_signal_while_files_are_read_is_told(engine: TestEngine) {
     let spans = collector.spans();
     let root = only(&spans, "dataload.execute");
     assert!(is_failed(root));
-    assert_eq!(root.attribute("process.exit.code").as_deref(), Some("143"));
+    assert_eq!(root.number("process.exit.code"), Some(143));
 }
 
 #[tokio::test]

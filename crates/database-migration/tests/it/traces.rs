@@ -23,7 +23,7 @@ async fn a_migration_is_one_trace(engine: TestEngine) {
     let spans = collector.spans();
     let root = only(&spans, "migration.execute");
     assert_eq!(root.resource["service.name"], "database-migration");
-    assert_eq!(root.attribute("process.exit.code").as_deref(), Some("0"));
+    assert_eq!(root.number("process.exit.code"), Some(0));
     for step in ["migration.createTables", "migration.createIndexes"] {
         let step = only(&spans, step);
         assert!(step.is_child_of(root));
@@ -57,7 +57,7 @@ async fn a_failure_and_a_signal_are_told() {
         assert_eq!(process.wait(Duration::from_secs(5)).code(), Some(143));
     }
     let spans = collector.spans();
-    assert_eq!(only(&spans, "migration.execute").attribute("process.exit.code").as_deref(), Some("143"));
+    assert_eq!(only(&spans, "migration.execute").number("process.exit.code"), Some(143));
     assert!(only(&spans, "migration.createTables").is_child_of(only(&spans, "migration.execute")));
 
     database.execute("create table orders (id bigint)").await;

@@ -1,7 +1,7 @@
 //! `order-food healthcheck`: asks a running server whether it is ready. For probes in images that have no shell and no
 //! curl.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -27,14 +27,26 @@ pub enum Unhealthy {
     /// Nobody answers.
     #[error("{0} does not answer")]
     Unreachable(String, #[source] io::Error),
-    /// The answer was not 200.
-    #[error("{0} answers {1}")]
-    Refused(String, String),
+    /// The answer was not 200; what is missing, as far as it says so.
+    #[error("{0} answers {1}{missing}", missing = .2.iter().map(|what| format!("; {what}")).collect::<String>())]
+    Refused(String, String, Vec<String>),
+}
+
+/// What `/readyz` says is missing.
+fn missing(answer: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Ready {
+        missing: Vec<String>,
+    }
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    serde_json::from_str::<Ready>(body).map_or_else(|_| Vec::new(), |ready| ready.missing)
 }
 
 impl HealthcheckCommand {
     /// For each of connecting, writing and reading.
     const TIMEOUT: Duration = Duration::from_secs(2);
+    /// What is read of an answer.
+    const MOST_BYTES: u64 = 64 * 1024;
 
     /// Asks; by default the server that listens at `address` and `port`.
     pub fn run(&self, address: IpAddr, port: u16) -> Result<(), Unhealthy> {
@@ -49,15 +61,16 @@ impl HealthcheckCommand {
             ),
         };
         let name = format!("http://{host}:{port}{path}");
-        let status =
+        let answer =
             Self::ask(host, port, path).map_err(|error| Unhealthy::Unreachable(name.clone(), error))?;
+        let status = answer.lines().next().unwrap_or_default();
         match status.split(' ').nth(1) {
             Some("200") => Ok(()),
-            _ => Err(Unhealthy::Refused(name, status)),
+            _ => Err(Unhealthy::Refused(name, status.to_owned(), missing(&answer))),
         }
     }
 
-    /// The answer's status line.
+    /// The answer, or as much of it as is of use.
     fn ask(host: &str, port: u16, path: &str) -> io::Result<String> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs()?.collect();
@@ -73,9 +86,9 @@ impl HealthcheckCommand {
                         "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: order-food-healthcheck\r\n\
                          Connection: close\r\n\r\n"
                     )?;
-                    let mut status = String::new();
-                    BufReader::new(stream).read_line(&mut status)?;
-                    return Ok(status.trim_end().to_owned());
+                    let mut answer = Vec::new();
+                    stream.take(Self::MOST_BYTES).read_to_end(&mut answer)?;
+                    return Ok(String::from_utf8_lossy(&answer).into_owned());
                 }
             }
         }

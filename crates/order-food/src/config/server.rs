@@ -5,9 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Where and for whom to listen.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArgs {
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, env = "SERVER_PORT", default_value_t = 8080, value_parser = port)]
-    pub server_port: u16,
+    /// Port to listen on; 0 takes a free one [default: PORT, else 8080]
+    #[arg(long, env = "SERVER_PORT", value_parser = port)]
+    server_port: Option<u16>,
+    /// The same as hosting platforms set it, where SERVER_PORT is not set
+    #[arg(long, env = "PORT", value_parser = platform_port)]
+    port: Option<u16>,
     /// Address to listen on; 0.0.0.0 for all
     #[arg(long, env = "SERVER_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = address)]
     pub server_address: IpAddr,
@@ -17,6 +20,9 @@ pub struct ServerArgs {
     /// Offer /metrics
     #[arg(long, env = "ENABLE_METRICS", default_value_t = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
     pub enable_metrics: bool,
+    /// Trace probes and scrapes, too
+    #[arg(long, env = "TRACE_PROBES", default_value_t = false, action = clap::ArgAction::Set, value_parser = trace_probes)]
+    pub trace_probes: bool,
 }
 
 /// Whose pages may call the API.
@@ -28,12 +34,29 @@ pub enum AllowedOrigins {
     List(Vec<String>),
 }
 
+impl ServerArgs {
+    const USUAL_PORT: u16 = 8080;
+
+    /// The port to listen on.
+    pub fn port(&self) -> u16 {
+        self.server_port.or(self.port).unwrap_or(Self::USUAL_PORT)
+    }
+}
+
+fn platform_port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "is not a port; example: PORT=8080")
+}
+
 fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "is not a port; example: SERVER_PORT=8080")
 }
 
 fn yes_or_no(text: &str) -> Result<bool, &'static str> {
     text.parse().map_err(|_| "is neither true nor false; example: ENABLE_METRICS=true")
+}
+
+fn trace_probes(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "is neither true nor false; example: TRACE_PROBES=true")
 }
 
 fn address(text: &str) -> Result<IpAddr, &'static str> {

@@ -29,6 +29,9 @@ use crate::handler::{body, limits};
 use crate::metrics::http::{Finished, method_name};
 use crate::router::Seen;
 
+/// What orchestrators and Prometheus ask for.
+const PROBES: [&str; 5] = ["/livez", "/readyz", "/health", "/healthcheck", "/metrics"];
+
 /// The middleware.
 pub async fn around<B: MessageBody + 'static>(
     request: ServiceRequest,
@@ -52,6 +55,9 @@ pub async fn around<B: MessageBody + 'static>(
     let _busy = connection.as_ref().map(Connection::begin_request);
     let method = method_name(request.method());
     let _active = app.http_metrics.begin(method);
+    // They come every few seconds, and would be most of what there is to search through.
+    let is_probe = PROBES.contains(&request.path()) && !app.traces_probes;
+    let tracing = if is_probe { app.tracing.without_spans() } else { app.tracing.clone() };
     let watched = Watched {
         method,
         sent_method: request.method().clone(),
@@ -63,7 +69,7 @@ pub async fn around<B: MessageBody + 'static>(
         // Nothing is offered to upgrade to; the framework keeps no connection whose client asks.
         is_last: request.head().connection_type() != ConnectionType::KeepAlive,
         connection,
-        trace: RequestTrace::begin(&request, method, &app.tracing),
+        trace: RequestTrace::begin(&request, method, &tracing),
         seen: Seen::default(),
         is_answered: Cell::new(false),
         started,

@@ -52,6 +52,7 @@ impl RequestTrace {
         let headers = request.headers();
         // One that stands there twice is none (W3C Trace Context, section 3.2.1).
         let parent = only(headers, TRACEPARENT)
+            .filter(|_| tracing.continues())
             .and_then(|parent| TraceParent::parse(parent, only(headers, TRACESTATE)));
         let root = tracing.root(parent.as_ref(), || span(request, method));
         let trace_id = match (&root, &parent) {
@@ -104,7 +105,7 @@ impl RequestTrace {
             traces::rename(span, format!("{method} {route}"));
             span.record("http.route", route);
         }
-        span.record("http.response.status_code", answer.status);
+        span.record("http.response.status_code", i64::from(answer.status));
         if let Some(client) = seen.client() {
             span.record("order_food.client.id", client.get());
         }
@@ -159,7 +160,8 @@ fn span(request: &ServiceRequest, method: &'static str) -> Span {
         url.path = traces::cut(request.path()),
         url.scheme = "http",
         server.address = %connection.local_addr().ip(),
-        server.port = connection.local_addr().port(),
+        // The exporter knows signed integers only, and makes a text of others.
+        server.port = i64::from(connection.local_addr().port()),
         network.protocol.version = version,
         user_agent.original = user_agent.map(traces::cut),
         order_food.client.id = Empty,

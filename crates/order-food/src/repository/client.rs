@@ -36,15 +36,18 @@ impl Place {
     /// The span of a statement. Nobody is to be inside of it: the driver keeps the span that it is called in for as long
     /// as the statement runs, also when it is no longer waited for.
     pub(super) fn span(&self, name: &str, collection: &str, text: Option<&'static str>) -> Span {
-        let (address, port) = self.server.as_ref().map(|(address, port)| (address.as_str(), *port)).unzip();
+        let (address, port) =
+            self.server.as_ref().map(|(address, port)| (address.as_str(), i64::from(*port))).unzip();
+        let summary = format!("{name} {collection}");
         telemetry::span!(
             "db",
-            otel.name = format!("{name} {collection}"),
+            otel.name = summary,
             otel.kind = "client",
             db.system.name = self.system,
             db.namespace = self.name,
             db.operation.name = name,
             db.collection.name = collection,
+            db.query.summary = summary,
             db.query.text = text,
             server.address = address,
             server.port = port,
@@ -120,6 +123,10 @@ impl Client {
         let span = self.place.span(operation.name, operation.collection, Some(text));
         let outcome = timeout(deadline, statement).await;
         let outcome = outcome.unwrap_or(Err(RepositoryError::Unavailable(None)));
+        let code = outcome.as_ref().err().and_then(RepositoryError::cause).and_then(database::response_code);
+        if let Some(code) = code {
+            traces::set(&span, "db.response.status_code", code);
+        }
         let error_type = outcome.as_ref().err().map(RepositoryError::name);
         if let Some(error_type) = error_type {
             traces::fail(&span, error_type, "");

@@ -75,6 +75,15 @@ impl RepositoryError {
 }
 
 impl RepositoryError {
+    /// The driver's error.
+    pub(super) const fn cause(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Unavailable(cause) | Self::OutcomeUnknown(cause) => cause.as_ref(),
+            Self::Other(cause) => Some(cause),
+            Self::QueueFull | Self::KeyInProgress | Self::Refused | Self::Inconsistent { .. } => None,
+        }
+    }
+
     /// Why a database that answers cannot be used, if that is it.
     pub fn unusable(&self) -> Option<Unusable> {
         match self {

@@ -63,6 +63,17 @@ pub struct PlacedOrder {
     pub is_replay: bool,
 }
 
+impl PlacedOrder {
+    /// The order's id, as clients see it.
+    pub fn id(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            id: String,
+        }
+        serde_json::from_slice::<Named>(&self.body).ok().map(|order| order.id)
+    }
+}
+
 /// A cart with its prices.
 struct Priced {
     snapshot: OrderSnapshot,

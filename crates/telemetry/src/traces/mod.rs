@@ -12,7 +12,7 @@ mod spans;
 pub use context::TraceParent;
 pub use pipeline::{SpanCounts, Tracing};
 pub use settings::TraceArgs;
-pub use spans::{Root, add_event, cut, fail, joint, rename, set, set_list};
+pub use spans::{Root, add_event, cut, fail, is_kept, joint, rename, set, set_list};
 
 pub(crate) use context::active_ids;
 pub(crate) use pipeline::Pipeline;

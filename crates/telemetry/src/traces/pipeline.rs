@@ -18,8 +18,11 @@ use super::{Root, TraceArgs, TraceParent};
 use crate::Service;
 
 /// Decides which traces are kept, and knows what became of them. Cloning gives another handle.
-#[derive(Debug, Clone, Default)]
-pub struct Tracing(Option<Arc<Kept>>);
+#[derive(Debug, Clone)]
+pub struct Tracing {
+    kept: Option<Arc<Kept>>,
+    continues: bool,
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -41,13 +44,29 @@ pub struct SpanCounts {
 impl Tracing {
     /// Keeps nothing.
     pub const fn off() -> Self {
-        Self(None)
+        Self { kept: None, continues: true }
+    }
+
+    /// The same, but traces of callers are not continued where they should not be.
+    pub(crate) fn continuing(self, continues: bool) -> Self {
+        Self { continues, ..self }
+    }
+
+    /// The same for what makes no spans.
+    #[must_use]
+    pub const fn without_spans(&self) -> Self {
+        Self { kept: None, continues: self.continues }
+    }
+
+    /// Whether the traces of callers are continued.
+    pub const fn continues(&self) -> bool {
+        self.continues
     }
 
     /// Begins a trace, or goes on with the caller's: `None` if it is not kept. `make` makes its first span, with
     /// [`root_span!`](crate::root_span).
     pub fn root(&self, parent: Option<&TraceParent>, make: impl FnOnce() -> tracing::Span) -> Option<Root> {
-        let kept = self.0.as_ref()?;
+        let kept = self.kept.as_ref()?;
         let trace_id = parent.map_or_else(|| TraceId::from(fastrand::u128(1..)), TraceParent::trace_id);
         let context = parent.map(|parent| &parent.0);
         let sampled =
@@ -57,7 +76,7 @@ impl Tracing {
 
     /// What became of the spans so far.
     pub fn counts(&self) -> SpanCounts {
-        self.0.as_ref().map_or_else(SpanCounts::default, |kept| SpanCounts {
+        self.kept.as_ref().map_or_else(SpanCounts::default, |kept| SpanCounts {
             exported: kept.tally.exported.load(Ordering::Relaxed),
             failed: kept.tally.failed.load(Ordering::Relaxed),
             dropped: kept.tally.dropped.load(Ordering::Relaxed),
@@ -70,6 +89,7 @@ pub(crate) struct Pipeline {
     provider: SdkTracerProvider,
     tracing: Tracing,
     runtime: Runtime,
+    scope: &'static str,
 }
 
 impl Pipeline {
@@ -100,12 +120,13 @@ impl Pipeline {
             .with_resource(resource(service, arguments))
             .with_span_processor(gate)
             .build();
-        let tracing = Tracing(Some(Arc::new(Kept { sampler: arguments.sampler(), tally })));
-        Ok(Some(Self { provider, tracing, runtime }))
+        let kept = Some(Arc::new(Kept { sampler: arguments.sampler(), tally }));
+        let tracing = Tracing { kept, continues: arguments.continues_traces() };
+        Ok(Some(Self { provider, tracing, runtime, scope: service.name }))
     }
 
     pub(crate) fn tracer(&self) -> SdkTracer {
-        self.provider.tracer("order-food")
+        self.provider.tracer(self.scope)
     }
 
     pub(crate) fn tracing(&self) -> Tracing {

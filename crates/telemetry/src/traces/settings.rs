@@ -20,44 +20,85 @@ pub struct TraceArgs {
     #[arg(long, env = "JAEGER_ENDPOINT", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = jaeger_endpoint)]
     jaeger_endpoint: String,
     /// http/protobuf (port 4318) or grpc (port 4317)
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", global = true, default_value = "http/protobuf", value_parser = otlp_protocol)]
-    otel_exporter_otlp_protocol: Protocol,
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", global = true, default_value = "http/protobuf", value_parser = lenient(otlp_protocol))]
+    otel_exporter_otlp_protocol: Lenient<Protocol>,
+    /// The same for traces; goes before the other
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", global = true, default_value = "", hide_default_value = true, value_parser = lenient(of_signal(otlp_protocol)))]
+    otel_exporter_otlp_traces_protocol: Lenient<Option<Protocol>>,
     /// Headers for the collector, e.g. authorization=Bearer%20TOKEN,x-shop=7
     #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = headers)]
     otel_exporter_otlp_headers: HeaderMap,
+    /// The same for traces; goes before the other
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_HEADERS", hide_env_values = true, global = true, default_value = "", hide_default_value = true, value_parser = traces_headers)]
+    otel_exporter_otlp_traces_headers: HeaderMap,
     /// How long the collector may take for one batch, in milliseconds
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", global = true, default_value = "10000", value_parser = timeout)]
-    otel_exporter_otlp_timeout: Duration,
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", global = true, default_value = "10000", value_parser = lenient(timeout))]
+    otel_exporter_otlp_timeout: Lenient<Duration>,
+    /// The same for traces; goes before the other
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", global = true, default_value = "", hide_default_value = true, value_parser = lenient(of_signal(timeout)))]
+    otel_exporter_otlp_traces_timeout: Lenient<Option<Duration>>,
     /// gzip or none
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_COMPRESSION", global = true, default_value = "none", action = clap::ArgAction::Set, value_parser = compression)]
-    otel_exporter_otlp_compression: bool,
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_COMPRESSION", global = true, default_value = "none", value_parser = lenient(compression))]
+    otel_exporter_otlp_compression: Lenient<bool>,
+    /// The same for traces; goes before the other
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", global = true, default_value = "", hide_default_value = true, value_parser = lenient(of_signal(compression)))]
+    otel_exporter_otlp_traces_compression: Lenient<Option<bool>>,
+    /// Whose traces are continued: tracecontext, or none
+    #[arg(long, env = "OTEL_PROPAGATORS", global = true, default_value = "tracecontext", value_parser = lenient(propagators))]
+    otel_propagators: Lenient<bool>,
     /// Which traces are kept: always_on, always_off, traceidratio, or parentbased_ and one of them
-    #[arg(long, env = "OTEL_TRACES_SAMPLER", global = true, default_value = "parentbased_always_on", value_parser = sampler)]
-    otel_traces_sampler: SamplerKind,
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", global = true, default_value = "parentbased_always_on", value_parser = lenient(sampler))]
+    otel_traces_sampler: Lenient<SamplerKind>,
     /// The share of traces that a ratio sampler keeps, 0 to 1
-    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", global = true, default_value = "1", value_parser = ratio)]
-    otel_traces_sampler_arg: f64,
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", global = true, default_value = "1", value_parser = lenient(ratio))]
+    otel_traces_sampler_arg: Lenient<f64>,
     /// otlp or none
-    #[arg(long, env = "OTEL_TRACES_EXPORTER", global = true, default_value = "otlp", action = clap::ArgAction::Set, value_parser = exporter)]
-    otel_traces_exporter: bool,
+    #[arg(long, env = "OTEL_TRACES_EXPORTER", global = true, default_value = "otlp", value_parser = lenient(exporter))]
+    otel_traces_exporter: Lenient<bool>,
     /// true switches traces off
-    #[arg(long, env = "OTEL_SDK_DISABLED", global = true, default_value = "false", action = clap::ArgAction::Set, value_parser = disabled)]
-    otel_sdk_disabled: bool,
+    #[arg(long, env = "OTEL_SDK_DISABLED", global = true, default_value = "false", value_parser = lenient(disabled))]
+    otel_sdk_disabled: Lenient<bool>,
     /// Spans that may wait for the collector; more are dropped and counted
-    #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", global = true, default_value = "2048", value_parser = queue_size)]
-    otel_bsp_max_queue_size: usize,
+    #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", global = true, default_value = "2048", value_parser = lenient(queue_size))]
+    otel_bsp_max_queue_size: Lenient<usize>,
     /// Spans that are sent at once
-    #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", global = true, default_value = "512", value_parser = batch_size)]
-    otel_bsp_max_export_batch_size: usize,
+    #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", global = true, default_value = "512", value_parser = lenient(batch_size))]
+    otel_bsp_max_export_batch_size: Lenient<usize>,
     /// How long spans wait for others to be sent with, in milliseconds
-    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", global = true, default_value = "5000", value_parser = delay)]
-    otel_bsp_schedule_delay: Duration,
+    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", global = true, default_value = "5000", value_parser = lenient(delay))]
+    otel_bsp_schedule_delay: Lenient<Duration>,
     /// What this installation is called in traces, e.g. production
     #[arg(long, env = "ENVIRONMENT", global = true, default_value = "development")]
     pub(crate) environment: String,
     /// The version named in traces and metrics [default: the program's own]
     #[arg(long, env = "SERVICE_VERSION", global = true, default_value = "", hide_default_value = true)]
     service_version: String,
+}
+
+/// A value that is ignored if it is invalid, with a warning, as the OpenTelemetry specification wants it (environment
+/// variables): tracing is no reason for a shop not to start. Addresses and headers are not among these: a wrong one
+/// would send spans elsewhere, or to nobody.
+#[derive(Debug, Clone, Copy)]
+struct Lenient<T> {
+    value: T,
+    fault: Option<&'static str>,
+}
+
+fn lenient<T: Clone + Send + Sync + 'static>(
+    parse: impl Fn(&str) -> Result<T, &'static str> + Clone + Send + Sync + 'static,
+) -> impl Fn(&str) -> Result<Lenient<T>, &'static str> + Clone + Send + Sync + 'static {
+    // An empty text is the default of each.
+    move |text| match parse(text) {
+        Ok(value) => Ok(Lenient { value, fault: None }),
+        Err(fault) => Ok(Lenient { value: parse("")?, fault: Some(fault) }),
+    }
+}
+
+/// A setting of traces alone, before that of all signals.
+fn of_signal<T>(
+    parse: impl Fn(&str) -> Result<T, &'static str> + Clone,
+) -> impl Fn(&str) -> Result<Option<T>, &'static str> + Clone {
+    move |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,28 +118,63 @@ impl TraceArgs {
     /// Where spans are sent and how; `None`: no spans are wanted.
     pub(crate) fn destination(&self) -> Option<Destination> {
         let url = self.endpoint()?;
+        let of_traces = &self.otel_exporter_otlp_traces_headers;
+        let headers = if of_traces.is_empty() { &self.otel_exporter_otlp_headers } else { of_traces };
+        let timeout = self.otel_exporter_otlp_traces_timeout.value;
+        let is_compressed = self.otel_exporter_otlp_traces_compression.value;
         Some(Destination {
             url,
-            protocol: self.otel_exporter_otlp_protocol,
-            headers: self.otel_exporter_otlp_headers.clone(),
-            timeout: self.otel_exporter_otlp_timeout,
-            is_compressed: self.otel_exporter_otlp_compression,
+            protocol: self.protocol(),
+            headers: headers.clone(),
+            timeout: timeout.unwrap_or(self.otel_exporter_otlp_timeout.value),
+            is_compressed: is_compressed.unwrap_or(self.otel_exporter_otlp_compression.value),
         })
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.otel_exporter_otlp_traces_protocol.value.unwrap_or(self.otel_exporter_otlp_protocol.value)
+    }
+
+    /// Whether the traces of callers are continued.
+    pub(crate) const fn continues_traces(&self) -> bool {
+        self.otel_propagators.value
+    }
+
+    /// What is said about values that are ignored.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let faults = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", self.otel_exporter_otlp_protocol.fault),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", self.otel_exporter_otlp_traces_protocol.fault),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", self.otel_exporter_otlp_timeout.fault),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", self.otel_exporter_otlp_traces_timeout.fault),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", self.otel_exporter_otlp_compression.fault),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", self.otel_exporter_otlp_traces_compression.fault),
+            ("OTEL_PROPAGATORS", self.otel_propagators.fault),
+            ("OTEL_TRACES_SAMPLER", self.otel_traces_sampler.fault),
+            ("OTEL_TRACES_SAMPLER_ARG", self.otel_traces_sampler_arg.fault),
+            ("OTEL_TRACES_EXPORTER", self.otel_traces_exporter.fault),
+            ("OTEL_SDK_DISABLED", self.otel_sdk_disabled.fault),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", self.otel_bsp_max_queue_size.fault),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", self.otel_bsp_max_export_batch_size.fault),
+            ("OTEL_BSP_SCHEDULE_DELAY", self.otel_bsp_schedule_delay.fault),
+        ];
+        let ignored = |(name, fault): (&str, Option<&str>)| Some(format!("{name} is ignored: it {}", fault?));
+        faults.into_iter().filter_map(ignored).collect()
     }
 
     pub(crate) fn queue(&self) -> BatchConfig {
         BatchConfigBuilder::default()
-            .with_max_queue_size(self.otel_bsp_max_queue_size)
-            .with_max_export_batch_size(self.otel_bsp_max_export_batch_size.min(self.otel_bsp_max_queue_size))
-            .with_scheduled_delay(self.otel_bsp_schedule_delay)
+            .with_max_queue_size(self.capacity())
+            .with_max_export_batch_size(self.otel_bsp_max_export_batch_size.value.min(self.capacity()))
+            .with_scheduled_delay(self.otel_bsp_schedule_delay.value)
             .build()
     }
 
     fn endpoint(&self) -> Option<String> {
-        if self.otel_sdk_disabled || !self.otel_traces_exporter {
+        if self.otel_sdk_disabled.value || !self.otel_traces_exporter.value {
             return None;
         }
-        let is_grpc = self.otel_exporter_otlp_protocol == Protocol::Grpc;
+        let is_grpc = self.protocol() == Protocol::Grpc;
         let with_path = |base: &str| {
             let path = if is_grpc { "" } else { "/v1/traces" };
             format!("{}{path}", base.trim_end_matches('/'))
@@ -121,17 +197,18 @@ impl TraceArgs {
     }
 
     pub(crate) fn sampler(&self) -> Sampler {
-        let root = match self.otel_traces_sampler.root {
+        let kind = self.otel_traces_sampler.value;
+        let root = match kind.root {
             RootSampler::On => Sampler::AlwaysOn,
             RootSampler::Off => Sampler::AlwaysOff,
-            RootSampler::Ratio => Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg),
+            RootSampler::Ratio => Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg.value),
         };
-        if self.otel_traces_sampler.is_parent_based { Sampler::ParentBased(Box::new(root)) } else { root }
+        if kind.is_parent_based { Sampler::ParentBased(Box::new(root)) } else { root }
     }
 
     /// How many spans may wait.
     pub(crate) const fn capacity(&self) -> usize {
-        self.otel_bsp_max_queue_size
+        self.otel_bsp_max_queue_size.value
     }
 
     /// The version to name, `own` being the program's.
@@ -198,16 +275,24 @@ fn jaeger_endpoint(text: &str) -> Result<String, String> {
 
 /// `name=value,name=value`; values are percent-encoded, as in W3C Baggage.
 fn headers(text: &str) -> Result<HeaderMap, &'static str> {
+    header_map(text)
+        .ok_or("is not a list of headers; example: OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN")
+}
+
+fn traces_headers(text: &str) -> Result<HeaderMap, &'static str> {
+    header_map(text).ok_or(
+        "is not a list of headers; example: OTEL_EXPORTER_OTLP_TRACES_HEADERS=authorization=Bearer%20TOKEN",
+    )
+}
+
+fn header_map(text: &str) -> Option<HeaderMap> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
         Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(&value).ok()?))
     };
     let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
-    pairs
-        .map(pair)
-        .collect::<Option<_>>()
-        .ok_or("is not a list of headers; example: OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN")
+    pairs.map(pair).collect()
 }
 
 fn milliseconds(text: &str, usual: u64, least: u64) -> Option<Duration> {
@@ -241,6 +326,24 @@ fn otlp_protocol(text: &str) -> Result<Protocol, &'static str> {
         "grpc" => Ok(Protocol::Grpc),
         _ => Err("is neither http/protobuf nor grpc; example: OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
     }
+}
+
+/// Whether W3C Trace Context is among them. There is no baggage here to be passed on.
+fn propagators(text: &str) -> Result<bool, &'static str> {
+    let mut continues = text.is_empty();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match name {
+            "tracecontext" => continues = true,
+            "baggage" => {}
+            "none" if text.trim() == "none" => {}
+            _ => {
+                return Err(
+                    "names others than tracecontext, baggage and none; example: OTEL_PROPAGATORS=tracecontext",
+                );
+            }
+        }
+    }
+    Ok(continues)
 }
 
 fn sampler(text: &str) -> Result<SamplerKind, &'static str> {
@@ -338,7 +441,83 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_refused() {
+    fn what_is_said_of_traces_goes_before_what_is_said_of_all() {
+        let of = |arguments: &[&str]| {
+            let arguments = ["program"].iter().chain(arguments);
+            Arguments::try_parse_from(arguments).unwrap().traces.destination().unwrap()
+        };
+        let all = [
+            "--otel-exporter-otlp-endpoint=http://collector:4317",
+            "--otel-exporter-otlp-headers=a=1,b=2",
+            "--otel-exporter-otlp-timeout=1000",
+            "--otel-exporter-otlp-compression=gzip",
+        ];
+        let general = of(&all);
+        assert_eq!((general.protocol, general.headers.len()), (Protocol::HttpBinary, 2));
+        assert_eq!((general.timeout.as_secs(), general.is_compressed), (1, true));
+        let traces = [
+            "--otel-exporter-otlp-traces-endpoint=http://127.0.0.1:4317",
+            "--otel-exporter-otlp-traces-protocol=grpc",
+            "--otel-exporter-otlp-traces-headers=c=3",
+            "--otel-exporter-otlp-traces-timeout=3000",
+            "--otel-exporter-otlp-traces-compression=none",
+        ];
+        let own = of(&[&all[..], &traces].concat());
+        assert_eq!((own.url.as_str(), own.protocol), ("http://127.0.0.1:4317", Protocol::Grpc));
+        assert_eq!((own.headers.len(), &own.headers["c"]), (1, &HeaderValue::from_static("3")));
+        assert_eq!((own.timeout.as_secs(), own.is_compressed), (3, false));
+        let based = of(&[all[0], traces[1]]);
+        assert_eq!(based.url, "http://collector:4317", "the path goes with the protocol");
+    }
+
+    #[test]
+    fn whose_traces_are_continued() {
+        for (text, continues) in [
+            ("", Ok(true)),
+            ("tracecontext", Ok(true)),
+            ("tracecontext,baggage", Ok(true)),
+            ("baggage", Ok(false)),
+            ("none", Ok(false)),
+        ] {
+            assert_eq!(propagators(text), continues, "{text}");
+        }
+        for text in ["b3", "tracecontext,b3multi", "none,tracecontext", "jaeger"] {
+            assert!(propagators(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_ignored_with_a_warning() {
+        for (name, wrong) in [
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "lz4"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "udp"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "1000000"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "many"),
+            ("OTEL_PROPAGATORS", "b3"),
+            ("OTEL_TRACES_SAMPLER", "often"),
+            ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
+            ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+            ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_SDK_DISABLED", "perhaps"),
+        ] {
+            let argument = format!("--{}={wrong}", name.to_lowercase().replace('_', "-"));
+            let endpoint = "--otel-exporter-otlp-endpoint=http://collector:4318";
+            let traces = Arguments::try_parse_from(["program", endpoint, &argument]).unwrap().traces;
+            let warnings = traces.warnings();
+            assert!(warnings.len() == 1 && warnings[0].starts_with(name), "{argument}: {warnings:?}");
+            let destination = traces.destination().unwrap();
+            assert_eq!(destination.timeout.as_secs(), 10, "{argument}");
+            assert_eq!(destination.protocol, Protocol::HttpBinary, "{argument}");
+        }
+    }
+
+    #[test]
+    fn wrong_addresses_and_headers_are_refused() {
         for wrong in [
             "--otel-exporter-otlp-endpoint=jaeger:4318",
             "--otel-exporter-otlp-endpoint=ftp://jaeger",
@@ -346,18 +525,9 @@ mod tests {
             "--otel-exporter-otlp-endpoint=http://jaeger:99999",
             "--otel-exporter-otlp-endpoint=http://me:secret@jaeger:4318",
             "--otel-exporter-otlp-headers=nonsense",
-            "--otel-exporter-otlp-timeout=soon",
-            "--otel-exporter-otlp-compression=lz4",
-            "--otel-bsp-schedule-delay=0",
-            "--otel-bsp-max-queue-size=1000000",
+            "--otel-exporter-otlp-traces-headers=Authorization:Bearer abc",
             "--jaeger-endpoint=ho\"st",
             "--jaeger-endpoint=http://",
-            "--otel-exporter-otlp-protocol=http/json",
-            "--otel-traces-sampler=often",
-            "--otel-traces-sampler-arg=1.5",
-            "--otel-traces-sampler-arg=NaN",
-            "--otel-traces-exporter=zipkin",
-            "--otel-sdk-disabled=perhaps",
         ] {
             assert!(Arguments::try_parse_from(["program", wrong]).is_err(), "{wrong}");
         }

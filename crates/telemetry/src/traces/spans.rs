@@ -94,13 +94,18 @@ pub fn joint<'s>(
     others: impl Iterator<Item = &'s Span> + Clone,
     make: impl FnOnce() -> Span,
 ) -> Option<Root> {
-    others.clone().find(|span| !span.is_none())?;
+    others.clone().find(|span| is_kept(span))?;
     let root = Root::new(make(), None);
-    for span in others.filter(|span| !span.is_none()) {
+    for span in others.filter(|span| is_kept(span)) {
         root.span.add_link(span.context().span().span_context().clone());
         span.add_link(root.ids.clone());
     }
     Some(root)
+}
+
+/// Whether a span is sent. A span exists also where every layer has refused it.
+pub fn is_kept(span: &Span) -> bool {
+    !span.is_disabled() && span.context().span().span_context().is_sampled()
 }
 
 /// As much of a text from outside as may stand in a span: the queue is bounded in spans, so each has to be.
@@ -111,7 +116,7 @@ pub fn cut(text: &str) -> &str {
 
 /// Notes something about the span. Nobody's secrets, and nobody's name: `docs/telemetry.md` lists what may stand here.
 pub fn set(span: &Span, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
-    if !span.is_none() {
+    if !span.is_disabled() {
         span.set_attribute(name.into(), value);
     }
 }
@@ -133,7 +138,7 @@ pub fn add_event<const N: usize>(
     name: &'static str,
     attributes: impl FnOnce() -> [(&'static str, Value); N],
 ) {
-    if !span.is_none() {
+    if !span.is_disabled() {
         let attributes = attributes().into_iter().map(|(name, value)| KeyValue::new(name, value)).collect();
         span.add_event(name, attributes);
     }
@@ -141,7 +146,7 @@ pub fn add_event<const N: usize>(
 
 /// Notes that what the span stands for failed; `kind` is `error.type`, one of few.
 pub fn fail(span: &Span, kind: impl Into<Cow<'static, str>>, description: impl Into<Cow<'static, str>>) {
-    if !span.is_none() {
+    if !span.is_disabled() {
         span.set_attribute("error.type", kind.into());
         span.set_status(Status::error(description));
     }

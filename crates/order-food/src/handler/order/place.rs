@@ -84,6 +84,12 @@ async fn take(request: &HttpRequest, mut payload: Payload, app: &AppState) -> Re
     });
     let placed = app.ordering.place(caller, cart, key).await.map_err(ApiError::from);
     let placed = placed.inspect_err(|error| limits::note_refusal(request, app, error))?;
+    let span = Span::current();
+    if traces::is_kept(&span)
+        && let Some(id) = placed.id()
+    {
+        traces::set(&span, "order.id", id);
+    }
     fault::after_commit(request, app);
     let mut response = HttpResponse::Ok();
     if placed.is_replay {

@@ -211,8 +211,11 @@ impl Store {
         if outcome.is_ok() && (has_warned || self.check_file().is_err()) {
             outcome = Err(sqlx::Error::WorkerCrashed);
         }
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
             traces::fail(&span, "not_stored", "");
+            if let Some(code) = database::response_code(error) {
+                traces::set(&span, "db.response.status_code", code);
+            }
         }
         self.used_at = Instant::now();
         let is_lost =

@@ -83,6 +83,7 @@ impl Writer {
                     let now = Instant::now();
                     for job in &batch {
                         self.metrics.note_wait(now - job.queued);
+                        traces::set(&job.span, "order.wait.duration", (now - job.queued).as_secs_f64());
                     }
                     let orders = batch.len();
                     self.turn.note();
@@ -218,12 +219,26 @@ impl Writer {
             }
             let orders: Vec<&NewOrder> = part.iter().map(|job| &*job.order).collect();
             let started = Instant::now();
-            let batch = traces::joint(part.iter().map(|job| &job.span), || {
-                telemetry::root_span!("order.write", order.batch.size = orders.len())
-            });
-            let span = batch.as_ref().map_or_else(Span::none, |batch| batch.span.clone());
+            let size = i64::try_from(orders.len()).unwrap_or(i64::MAX);
+            let (batch, span) = match &part[..] {
+                // One alone is written within its own trace.
+                [job] if traces::is_kept(&job.span) => {
+                    let write = || telemetry::span!("order.write", order.batch.size = size);
+                    (None, job.span.in_scope(write))
+                }
+                _ => {
+                    let make = || telemetry::root_span!("order.write", order.batch.size = size);
+                    let batch = traces::joint(part.iter().map(|job| &job.span), make);
+                    let span = batch.as_ref().map_or_else(Span::none, |batch| batch.span.clone());
+                    (batch, span)
+                }
+            };
             let stored = self.store.store(&orders).instrument(span.clone()).await;
-            self.metrics.note_batch(orders.len(), started.elapsed(), stored.is_ok());
+            let took = started.elapsed();
+            self.metrics.note_batch(orders.len(), took, stored.is_ok());
+            for job in &part {
+                traces::set(&job.span, "order.write.duration", took.as_secs_f64());
+            }
             match stored {
                 Ok(outcomes) => Self::answer(part, outcomes, &mut parts, &self.metrics),
                 Err(failure) => {

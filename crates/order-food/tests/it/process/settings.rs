@@ -1,5 +1,7 @@
 //! Wrong settings stop the start with one line.
 
+use std::time::Duration;
+
 use test_database::Program;
 
 use super::Api;
@@ -20,14 +22,13 @@ fn a_wrong_setting_is_one_line() {
         ("RUST_LOG", "order_food=loud"),
         ("ENABLE_METRICS", "perhaps"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:4318"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("JAEGER_ENDPOINT", "http://"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter2@jaeger:4318"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "nonsense"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "lz4"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
-        ("OTEL_TRACES_SAMPLER", "often"),
-        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization:Bearer hunter2"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "hunter2"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "hunter2://collector"),
+        ("TRACE_PROBES", "yes"),
+        ("PORT", "http"),
     ] {
         let refused = Program::new("order-food").env(name, value).output();
         let said = String::from_utf8(refused.stderr).unwrap();
@@ -36,6 +37,48 @@ fn a_wrong_setting_is_one_line() {
         assert!(said.contains("example: "), "{said}");
         assert_eq!(said.trim_end().lines().count(), 1, "{said}");
         assert!(!said.contains("hunter2"));
+    }
+}
+
+/// As the specification of OpenTelemetry wants it.
+#[tokio::test]
+async fn unknown_values_of_opentelemetry_are_ignored_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value) in [
+        ("OTEL_TRACES_SAMPLER", "often"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+    ] {
+        let program = Program::new("order-food").in_folder(folder.path()).env("SERVER_PORT", "0");
+        let mut api = Api::started(program.env(name, value).start());
+        let warned = api
+            .process
+            .log
+            .iter()
+            .any(|line| line.contains("WARN") && line.contains(&format!("{name} is ignored")));
+        assert!(warned, "{:?}", api.process.log);
+        api.process.signal("TERM");
+        assert!(api.process.wait(Duration::from_secs(10)).success());
+    }
+}
+
+/// Hosting platforms tell the port so.
+#[tokio::test]
+async fn the_port_of_the_platform_is_taken_where_there_is_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (platform, own) = (free(), free());
+    for (settings, expected) in
+        [(vec![("PORT", platform)], platform), (vec![("PORT", platform), ("SERVER_PORT", own)], own)]
+    {
+        let program = Program::new("order-food").in_folder(folder.path());
+        let program =
+            settings.iter().fold(program, |program, (name, port)| program.env(name, port.to_string()));
+        let mut api = Api::started(program.start());
+        assert_eq!(api.address.port(), expected, "{settings:?}");
+        api.process.signal("TERM");
+        assert!(api.process.wait(Duration::from_secs(10)).success());
     }
 }
 

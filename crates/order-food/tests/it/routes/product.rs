@@ -128,10 +128,7 @@ async fn a_menu_is_sent_as_the_client_likes_it(engine: TestEngine) {
              update change_counters set menu = menu + 1",
         )
         .await;
-    eventually("the menu is long", async || {
-        server.get("/api/product").await.text.len() > 1024
-    })
-    .await;
+    eventually("the menu is long", async || server.get("/api/product").await.text.len() > 1024).await;
     let plain = server.get("/api/product").await;
     for coding in ["gzip", "br"] {
         let request = server.request(reqwest::Method::GET, "/api/product").header("accept-encoding", coding);

@@ -71,6 +71,18 @@ enum Failure {
 }
 
 impl Failure {
+    /// What the owner of the database has to do about it, if that is it.
+    fn advice(&self) -> Option<&'static str> {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(advice) = error.downcast_ref().and_then(database::advice) {
+                return Some(advice);
+            }
+            cause = error.source();
+        }
+        None
+    }
+
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Output(_)
@@ -170,7 +182,8 @@ async fn work(arguments: &Arguments, url: &DatabaseUrl, signals: &mut StopSignal
         }
         Err(failure) => {
             let cause = failure.source().map(telemetry::causes);
-            tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
+            let advice = failure.advice();
+            tracing::error!(cause, advice, exit_code = failure.exit_code(), "{failure}");
             (failure.exit_code(), Some(failure.to_string()))
         }
     }

@@ -80,6 +80,21 @@ pub fn response_code(error: &sqlx::Error) -> Option<String> {
     }
 }
 
+/// What to do about an error that only the owner of the database can mend.
+pub fn advice(error: &sqlx::Error) -> Option<&'static str> {
+    match response_code(error)?.as_str() {
+        "42501" => Some(
+            "the role of DATABASE_URL lacks rights; as the owner of the database run: \
+             grant usage, create on schema public to ROLE; \
+             grant select, insert, update, delete on all tables in schema public to ROLE",
+        ),
+        "3F000" => Some(
+            "the search_path of the role names no schema that exists; run: alter role ROLE set search_path = public",
+        ),
+        _ => None,
+    }
+}
+
 /// A prepared statement is missing, or there already.
 const OTHER_SESSION: [&str; 2] = ["26000", "42P05"];
 

@@ -14,7 +14,7 @@ mod unusable;
 mod url;
 
 pub use connect::{
-    ConnectError, is_certainly_not_done, is_of_another_session, is_unavailable, is_worth_a_retry,
+    ConnectError, advice, is_certainly_not_done, is_of_another_session, is_unavailable, is_worth_a_retry,
     response_code,
 };
 pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};

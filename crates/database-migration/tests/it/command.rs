@@ -124,3 +124,26 @@ async fn tls_is_spoken_where_the_url_asks_for_it() {
     let migrated = Program::new("database-migration").env("DATABASE_URL", &url).output();
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stdout));
 }
+
+/// Since PostgreSQL 15 only its owner may create in the schema public.
+#[tokio::test]
+async fn missing_rights_are_named_with_what_to_run() {
+    for (number, (set_up, advice)) in [
+        ("select", "grant usage, create on schema public to ROLE"),
+        ("alter role ROLE set search_path = ''", "alter role ROLE set search_path = public"),
+        ("alter role ROLE set search_path = nowhere", "alter role ROLE set search_path = public"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let database = TestDatabase::empty(TestEngine::Postgres).await;
+        let role = format!("weak_{}_{number}", std::process::id());
+        database.execute(&format!("create role {role} login; {}", set_up.replace("ROLE", &role))).await;
+        let url = database.url_text().replacen("postgres@", &format!("{role}@"), 1);
+        let output = Program::new("database-migration").env("DATABASE_URL", &url).output();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        database.execute(&format!("drop role {role}")).await;
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(advice), "{said}");
+    }
+}

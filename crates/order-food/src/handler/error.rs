@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::reason::Reason;
 use crate::repository::{LimitKind, RepositoryError};
+use crate::service::readiness::DatabaseState;
 use crate::service::{KeyRefused, OrderRefused};
 
 /// One thing wrong in a body (a JSON pointer, RFC 6901) or in the query (`?name`).
@@ -33,6 +34,8 @@ pub struct ApiError {
     message: String,
     errors: Vec<FieldError>,
     header: Option<Box<(HeaderName, HeaderValue)>>,
+    /// Whether it says that this process has no data yet; why is known elsewhere.
+    is_not_ready: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -63,7 +66,7 @@ impl ApiError {
     /// An error with that reason and nothing else to say.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let (status, message) = (reason.status(), message.into());
-        Self { status, reason, message, errors: Vec::new(), header: None, cause: None }
+        Self { status, reason, message, errors: Vec::new(), header: None, is_not_ready: false, cause: None }
     }
 
     /// The body or the query is wrong in these places.
@@ -256,8 +259,25 @@ impl ApiError {
 
     /// This process was asked before it had its data.
     pub fn not_ready() -> Self {
-        Self::new(Reason::Overloaded, "the server has just started and has no data yet; try again")
-            .retry_after(RETRY_PAUSE)
+        let error =
+            Self::new(Reason::Overloaded, "the server has just started and has no data yet; try again");
+        Self { is_not_ready: true, ..error }.retry_after(RETRY_PAUSE)
+    }
+
+    /// What to answer instead, since the database is why there is no data.
+    pub fn for_want_of_a_database(&self, database: DatabaseState) -> Option<Self> {
+        let is_missing = match database {
+            DatabaseState::Down | DatabaseState::Unusable(_) => true,
+            DatabaseState::Up | DatabaseState::Unknown => false,
+        };
+        let cause = match database {
+            DatabaseState::Unusable(unusable) => Some(unusable.into()),
+            DatabaseState::Up | DatabaseState::Unknown | DatabaseState::Down => None,
+        };
+        (self.is_not_ready && is_missing).then(|| {
+            // No failure of this request is to be logged.
+            Self { cause: None, ..RepositoryError::Unavailable(cause).into() }
+        })
     }
 }
 

@@ -28,6 +28,7 @@ use crate::handler::error::ApiError;
 use crate::handler::{body, limits};
 use crate::metrics::http::{Finished, method_name};
 use crate::router::Seen;
+use crate::service::readiness::DatabaseState;
 
 /// What orchestrators and Prometheus ask for.
 const PROBES: [&str; 5] = ["/livez", "/readyz", "/health", "/healthcheck", "/metrics"];
@@ -83,7 +84,8 @@ pub async fn around<B: MessageBody + 'static>(
     let outcome = outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body));
     let (error, is_panic) = match outcome {
         Ok(Ok(response)) => {
-            let (mut response, reason) = with_error_body(response, &watched.trace);
+            let (mut response, reason) =
+                with_error_body(response, &watched.trace, watched.app.readiness.database());
             let request = response.request().clone();
             limits::tell(&request, response.headers_mut());
             watched.finish(response.response_mut(), reason, false);
@@ -207,6 +209,7 @@ fn log_cause(error: &ApiError, trace: &RequestTrace) {
 fn with_error_body(
     response: ServiceResponse<BoxBody>,
     trace: &RequestTrace,
+    database: DatabaseState,
 ) -> (ServiceResponse<BoxBody>, Option<&'static str>) {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -216,6 +219,8 @@ fn with_error_body(
         match response.response().error().map(actix_web::Error::as_error::<ApiError>) {
             Some(Some(error)) => {
                 log_cause(error, trace);
+                let instead = error.for_want_of_a_database(database);
+                let error = instead.as_ref().unwrap_or(error);
                 (error.response(trace.trace_id()), error.reason())
             }
             _ if is_json(response.headers()) => return (response, None),

@@ -84,6 +84,11 @@ impl RepositoryError {
         }
     }
 
+    /// What the owner of the database has to do about it, if that is it.
+    pub fn advice(&self) -> Option<&'static str> {
+        self.cause().and_then(database::advice)
+    }
+
     /// Why a database that answers cannot be used, if that is it.
     pub fn unusable(&self) -> Option<Unusable> {
         match self {

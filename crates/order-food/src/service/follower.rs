@@ -61,6 +61,8 @@ impl Follower {
         };
         let state = self.writer.unusable().map_or(seen, DatabaseState::Unusable);
         let is_news = self.readiness.set_database(state);
+        let advice = outcome.as_ref().err().and_then(RepositoryError::advice);
+        self.readiness.set_advice(advice);
         // Of a database that is away each attempt may tell something else.
         let fault = match (&outcome, state) {
             (_, DatabaseState::Unusable(unusable)) => Some(unusable.to_string()),
@@ -77,7 +79,7 @@ impl Follower {
             (Ok(_), _) => tracing::info!("the database answers"),
             (Err(error), _) => {
                 let cause = telemetry::causes(error);
-                tracing::error!(cause, "the database does not answer; serving from memory");
+                tracing::error!(cause, advice, "the database does not answer; serving from memory");
             }
         }
     }

@@ -18,6 +18,8 @@ pub struct Readiness {
     was_database_up: AtomicBool,
     /// Settings of the server that may lose acknowledged orders in a crash.
     warnings: RwLock<Vec<String>>,
+    /// What the owner of the database has to do before it can be read.
+    advice: RwLock<Option<&'static str>>,
     /// When what is in memory was last found in step with the database.
     in_step_at: RwLock<Option<Instant>>,
     is_draining: AtomicBool,
@@ -68,6 +70,7 @@ impl Readiness {
             database: RwLock::new(DatabaseState::Unknown),
             was_database_up: AtomicBool::new(false),
             warnings: RwLock::new(Vec::new()),
+            advice: RwLock::new(None),
             in_step_at: RwLock::new(None),
             is_draining: AtomicBool::new(false),
         }
@@ -88,7 +91,9 @@ impl Readiness {
             }
             (Schema::Fit, _) => Vec::new(),
             (Schema::Unknown, Some(unusable)) => vec![unusable.to_string()],
-            (Schema::Unknown, None) => vec!["the database has not answered yet".to_owned()],
+            (Schema::Unknown, None) => {
+                vec![self.advice().unwrap_or("the database has not answered yet").to_owned()]
+            }
             (Schema::Unfit(migrations), _) => migrations,
         };
         if missing.is_empty() {
@@ -132,6 +137,15 @@ impl Readiness {
         self.was_database_up.fetch_or(state == DatabaseState::Up, Ordering::Relaxed);
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *database, state) != state
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        *self.advice.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records what the owner of the database has to do.
+    pub fn set_advice(&self, advice: Option<&'static str>) {
+        *self.advice.write().unwrap_or_else(PoisonError::into_inner) = advice;
     }
 
     /// Settings of the server that may lose acknowledged orders in a crash.

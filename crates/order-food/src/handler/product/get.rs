@@ -12,8 +12,14 @@ use crate::handler::json::{ProductBody, ProductIdText};
 use crate::handler::reason::Reason;
 
 /// Why a product may not be shown.
-pub const REFUSALS: &[Reason] =
-    &[Reason::InvalidId, Reason::NotFound, Reason::RateLimited, Reason::Overloaded, Reason::Internal];
+pub const REFUSALS: &[Reason] = &[
+    Reason::InvalidId,
+    Reason::NotFound,
+    Reason::RateLimited,
+    Reason::DatabaseUnavailable,
+    Reason::Overloaded,
+    Reason::Internal,
+];
 
 /// Look a product up.
 #[utoipa::path(

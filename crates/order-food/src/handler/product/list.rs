@@ -12,8 +12,13 @@ use crate::handler::query::parameters;
 use crate::handler::reason::Reason;
 
 /// Why the menu may not be shown.
-pub const REFUSALS: &[Reason] =
-    &[Reason::ValidationFailed, Reason::RateLimited, Reason::Overloaded, Reason::Internal];
+pub const REFUSALS: &[Reason] = &[
+    Reason::ValidationFailed,
+    Reason::RateLimited,
+    Reason::DatabaseUnavailable,
+    Reason::Overloaded,
+    Reason::Internal,
+];
 
 /// Read the menu.
 ///

@@ -61,6 +61,26 @@ async fn an_unmigrated_postgres_is_waited_for() {
     assert_eq!(server.get("/api/product").await.text, "[]", "an empty menu is a menu");
 }
 
+/// A database that was never reached is no overload.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_never_reached_is_named() {
+    let database = TestDatabase::empty(TestEngine::Postgres).await;
+    let name = database.texts("select current_database()::text").await.remove(0);
+    let admin = TestDatabase::empty(TestEngine::Postgres).await;
+    admin.execute(&format!("alter database {name} allow_connections false")).await;
+    let server = TestServer::start_on(database, &[]).await;
+    let missing = server.get("/readyz").await;
+    assert_eq!((missing.status.as_u16(), missing.json()["database"].clone()), (503, json!("down")));
+    for path in ["/api/product", "/api/product/1"] {
+        let refused = server.get(path).await;
+        refused.is_error(503, "database_unavailable");
+        assert_eq!(refused.header("retry-after"), "1");
+    }
+    server.order_text("apitest", cart(&[("1", 1)])).await.is_error(503, "database_unavailable");
+    server.get_with_key("/api/order", "apitest").await.is_error(503, "database_unavailable");
+    admin.execute(&format!("alter database {name} allow_connections true")).await;
+}
+
 /// With the database away the menu is still served, `/readyz` stays 200 and orders are refused at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_database_takes_only_orders_away() {

@@ -95,13 +95,8 @@ pub fn advice(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
-/// A prepared statement is missing, or there already.
+/// A prepared statement is missing, or there already: a pooler has put another session behind the connection.
 const OTHER_SESSION: [&str; 2] = ["26000", "42P05"];
-
-/// Whether the error shows that a pooler has put another session behind the connection.
-pub fn is_of_another_session(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| OTHER_SESSION.contains(&&*code)))
-}
 
 /// Whether a statement that failed so is certainly not done. It is not certain when the session ended before the
 /// database said how the statement went: it may have been committed just before.

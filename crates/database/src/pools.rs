@@ -1,8 +1,10 @@
 //! The API's connections.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqlitePoolOptions;
@@ -11,8 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::connect::is_session_over;
-use crate::postgres::{self, Access, Used};
-use crate::{DatabaseUrl, Engine, SqliteFile};
+use crate::postgres::{self, Access};
+use crate::{DatabaseUrl, Engine, SqliteFile, Unusable};
 
 /// Connections for reading and for writing. Nothing is connected before the first use.
 #[derive(Debug, Clone)]
@@ -23,8 +25,8 @@ pub struct Pools(Engine<PostgresPool, SqlitePools>);
 struct PostgresPool {
     pool: RequestPool<Postgres>,
     options: Arc<PgConnectOptions>,
-    /// When a connection was last seen to have a session to itself.
-    direct_at: Arc<Mutex<Option<Instant>>>,
+    /// Processes behind sessions that were set up here. Another one shows that a pooler has changed the session.
+    known: Arc<Mutex<HashSet<i32>>>,
 }
 
 /// SQLite has one writer at a time; its connection is apart, so that readers never wait for it.
@@ -84,7 +86,7 @@ impl Pools {
                 Engine::Postgres(PostgresPool {
                     pool: RequestPool::new(pool, Self::SERVER_PATIENCE),
                     options: Arc::new(options),
-                    direct_at: Arc::default(),
+                    known: Arc::default(),
                 })
             }
             Engine::Sqlite(file) => {
@@ -150,8 +152,8 @@ impl SqlitePools {
 }
 
 impl PostgresPool {
-    /// How long after a look at two connections new ones are taken for direct, too.
-    const DIRECT_FOR: Duration = Duration::from_secs(10);
+    /// More than there are at a time: those that have ended need not be known.
+    const MOST_KNOWN: usize = 4096;
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
         let this = self.clone();
@@ -176,15 +178,19 @@ impl PostgresPool {
     }
 
     async fn make_usable(&self, connection: &mut PoolConnection<Postgres>) -> Result<(), sqlx::Error> {
-        if postgres::look_at(connection).await? == Used::New {
-            let is_known = |at: Instant| at.elapsed() < Self::DIRECT_FOR;
-            let direct_at = *self.direct_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if !direct_at.is_some_and(is_known) {
-                postgres::check_is_direct(connection, &self.options).await?;
-                *self.direct_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            }
-            postgres::set_up(connection, Access::Read, &[]).await?;
+        // What a session is used for leaves prepared statements behind, which the connection remembers.
+        if connection.cached_statements_size() > 0 {
+            let pid = postgres::look_at(connection).await?;
+            let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid);
+            return if is_known { Ok(()) } else { Err(Unusable::Pooled.into()) };
         }
+        postgres::check_is_direct(connection, &self.options).await?;
+        let backend = postgres::set_up(connection, Access::Read, &[]).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(backend.pid);
         Ok(())
     }
 }

@@ -47,23 +47,23 @@ const PINNED: [Setting; 7] = [
     ("tcp_user_timeout", "30000"),
 ];
 
-/// Marks a session that was set up.
-const MARK: &str = "order_food.session";
+/// A commit would be reported before it is durable. Every other value is the operator's choice, also one that is changed
+/// while the session is open.
+const RAISE_SYNCHRONOUS_COMMIT: &str = "case current_setting('synchronous_commit') when 'off' \
+    then set_config('synchronous_commit', 'on', false) end";
 
-/// Sets up a session, these settings of its own included, in one round trip. `synchronous_commit` is raised where it is
-/// off, since a commit would be reported before it is durable; every other value is the operator's choice.
+/// Sets up a session, these settings of its own included, in one round trip.
 pub(crate) async fn set_up(
     connection: &mut PgConnection,
     access: Access,
     settings: &[Setting],
 ) -> Result<Backend, sqlx::Error> {
     // As one text, which takes one answer; parameters take two, and orders may wait for this.
-    let mut sql = "select pid, backend_start::text as started_at, pg_is_in_recovery() as is_standby, \
-        current_setting('transaction_read_only')::boolean as is_read_only, \
-        set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' \
-            else current_setting('synchronous_commit') end, false)"
-        .to_owned();
-    for (name, value) in PINNED.iter().chain(settings).chain([&(MARK, "set up")]) {
+    let mut sql = format!(
+        "select pid, backend_start::text as started_at, pg_is_in_recovery() as is_standby, \
+         current_setting('transaction_read_only')::boolean as is_read_only, {RAISE_SYNCHRONOUS_COMMIT}"
+    );
+    for (name, value) in PINNED.iter().chain(settings) {
         // Writing to a String does not fail.
         let _ = write!(sql, ", set_config('{name}', '{value}', false)");
     }
@@ -76,24 +76,12 @@ pub(crate) async fn set_up(
     }
 }
 
-/// What a used session is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Used {
-    /// It was set up, and leads to a primary.
-    Ready,
-    /// It is new.
-    New,
-}
-
-/// Looks at a session before its next use.
-pub(crate) async fn look_at(connection: &mut PgConnection) -> Result<Used, sqlx::Error> {
-    let look = format!("select pg_is_in_recovery() as is_standby, current_setting('{MARK}', true) as mark");
-    let row = connection.fetch_one(AssertSqlSafe(look)).await?;
-    if row.try_get("is_standby")? {
-        return Err(Unusable::Standby.into());
-    }
-    let mark: Option<String> = row.try_get("mark")?;
-    Ok(if mark.is_some_and(|mark| !mark.is_empty()) { Used::Ready } else { Used::New })
+/// Looks at a session that was used before: it must not lead to a standby. Returns the server's process.
+pub(crate) async fn look_at(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    let sql = format!("select pg_is_in_recovery(), pg_backend_pid(), {RAISE_SYNCHRONOUS_COMMIT}");
+    // Without a prepared statement, which a pooler may lose, or take for another one.
+    let row = connection.fetch_one(AssertSqlSafe(sql)).await?;
+    if row.try_get(0)? { Err(Unusable::Standby.into()) } else { row.try_get(1) }
 }
 
 /// Checks that no pooler changes the session behind a connection with each transaction. Two connections show it: one
@@ -103,16 +91,16 @@ pub(crate) async fn check_is_direct(
     options: &PgConnectOptions,
 ) -> Result<(), sqlx::Error> {
     const LOOKS: usize = 3;
+    let own = pid(connection).await?;
     let mut other = match PgConnection::connect_with(options).await {
         Ok(other) => other,
         // There is no room for a second one: then there is nothing to compare with.
         Err(error) if is_full(&error) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let mut own = None;
     for _ in 0..LOOKS {
-        let pid = pid(connection).await?;
-        if own.replace(pid).is_some_and(|before| before != pid) || self::pid(&mut other).await? == pid {
+        // Where sessions are handed out in turn, twice in a row shows it.
+        if pid(connection).await? != own || pid(&mut other).await? == own || pid(connection).await? != own {
             return Err(Unusable::Pooled.into());
         }
     }
@@ -126,6 +114,5 @@ fn is_full(error: &sqlx::Error) -> bool {
 }
 
 async fn pid(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
-    // Without a prepared statement, which a pooler may lose.
     connection.fetch_one("select pg_backend_pid()").await?.try_get(0)
 }

@@ -81,12 +81,13 @@ impl Session {
     }
 
     /// Connects as `application`, in one attempt, with these settings beside those of every session. Also returns
-    /// PostgreSQL's process.
+    /// PostgreSQL's process. Without `is_checked`, [`Session::check_is_direct`] has yet to be called.
     pub async fn connect_once(
         url: &DatabaseUrl,
         application: &str,
         access: Access,
         settings: &[Setting],
+        is_checked: bool,
     ) -> Result<(Connection, Option<Backend>), sqlx::Error> {
         let attempt = timeout(url.connect_timeout().unwrap_or(Self::ATTEMPT_TIMEOUT), async {
             Ok(match &url.0 {
@@ -97,6 +98,10 @@ impl Session {
                 Engine::Postgres(options) => {
                     let options = DatabaseUrl::postgres_options(options, application);
                     let mut connection = PgConnection::connect_with(&options).await?;
+                    // First: what is set in a session that others get, too, would be set for them.
+                    if is_checked {
+                        postgres::check_is_direct(&mut connection, &options).await?;
+                    }
                     let backend = postgres::set_up(&mut connection, access, settings).await?;
                     (Engine::Postgres(connection), Some(backend))
                 }
@@ -121,11 +126,16 @@ impl Session {
         }
     }
 
+    /// Whether the session behind the connection is still that of `backend`, on a primary.
+    pub async fn check_is_same(connection: &mut Connection, backend: &Backend) -> Result<(), sqlx::Error> {
+        let Engine::Postgres(connection) = connection else { return Ok(()) };
+        let is_same = postgres::look_at(connection).await? == backend.pid;
+        if is_same { Ok(()) } else { Err(Unusable::Pooled.into()) }
+    }
+
     async fn connect(url: &DatabaseUrl, application: &str, access: Access) -> Result<Self, sqlx::Error> {
-        let (mut connection, backend) = Self::connect_once(url, application, access, &[]).await?;
-        if access == Access::Write {
-            Self::check_is_direct(url, application, &mut connection).await?;
-        }
+        let is_checked = access == Access::Write;
+        let (connection, backend) = Self::connect_once(url, application, access, &[], is_checked).await?;
         let canceller = match (backend, &url.0) {
             (Some(backend), Engine::Postgres(options)) => {
                 Some((Box::new(DatabaseUrl::postgres_options(options, application)), backend))

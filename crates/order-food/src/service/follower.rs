@@ -1,9 +1,11 @@
 //! Keeps what is in memory in step with the database: other processes change menu and keys.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use database::Unusable;
+use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::repository::writer::OrderWriter;
@@ -47,7 +49,10 @@ impl Follower {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.follow().await;
+            // One look that goes wrong is not the last.
+            if AssertUnwindSafe(self.follow()).catch_unwind().await.is_err() {
+                self.seen = None;
+            }
         }
     }
 

@@ -25,8 +25,10 @@ pub(super) struct Store {
     used_at: Instant,
     /// Whether the connection has seen every statement.
     is_prepared: bool,
-    /// When a connection was last seen to have a session to itself.
-    direct_at: Option<Instant>,
+    /// Whether the connection was seen to have a session to itself.
+    is_direct: bool,
+    /// When the session behind the connection was last looked at.
+    looked_at: Instant,
     /// PostgreSQL's process behind the present connection.
     backend: Option<Backend>,
     /// Processes behind connections that were lost with a commit under way: they may still be at it.
@@ -52,7 +54,8 @@ impl Store {
             connection: None,
             used_at: Instant::now(),
             is_prepared: false,
-            direct_at: None,
+            is_direct: false,
+            looked_at: Instant::now(),
             backend: None,
             lost: Vec::new(),
             is_log_gone: false,
@@ -83,8 +86,8 @@ impl Store {
     pub(super) const CONFIRM_DEADLINE: Duration = Self::STATEMENT_DEADLINE;
     pub(super) const CONFIRM_FOUND_DEADLINE: Duration = Duration::from_millis(150);
 
-    /// How long after a look at two connections new ones are taken for direct, too.
-    const DIRECT_FOR: Duration = Duration::from_secs(30);
+    /// How long a connection in use goes without a look whether it still has the same session.
+    const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
     /// Connects and prepares while nobody waits.
     pub(super) async fn connect_ahead(&mut self) -> Result<(), sqlx::Error> {
@@ -94,7 +97,7 @@ impl Store {
     }
 
     async fn connect_and_prepare(&mut self) -> Result<(), sqlx::Error> {
-        self.connect(Self::CONNECT_DEADLINE).await?;
+        self.connect(Self::CONNECT_DEADLINE, true).await?;
         if self.is_prepared {
             return Ok(());
         }
@@ -107,13 +110,8 @@ impl Store {
     }
 
     async fn prepare(&mut self) -> Result<(), sqlx::Error> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
-        if self.direct_at.is_none_or(|at| at.elapsed() > Self::DIRECT_FOR) {
-            let checking = Session::check_is_direct(&self.url, APPLICATION, connection);
-            within(Self::CONNECT_DEADLINE, checking).await?;
-            self.direct_at = Some(Instant::now());
-        }
-        if let Engine::Postgres(connection) = connection {
+        self.make_direct(Self::CONNECT_DEADLINE).await?;
+        if let Some(Engine::Postgres(connection)) = &mut self.connection {
             if !self.lost.is_empty() {
                 within(Self::CONNECT_DEADLINE, postgres::end(connection, &self.lost)).await?;
                 self.lost.clear();
@@ -123,20 +121,39 @@ impl Store {
         Ok(())
     }
 
-    /// Connects while somebody waits.
+    /// Connects while somebody waits, for asking: orders need [`Self::make_direct`], too.
     pub(super) async fn reconnect(&mut self) -> Result<(), sqlx::Error> {
-        self.connect(Self::RECONNECT_DEADLINE).await
+        self.connect(Self::RECONNECT_DEADLINE, false).await
     }
 
-    /// Connects if there is no connection, or none that answers. `deadline` holds for each of the two steps.
-    async fn connect(&mut self, deadline: Duration) -> Result<(), sqlx::Error> {
-        if self.used_at.elapsed() > Self::TRUSTED_IDLE
-            && let Some(connection) = &mut self.connection
-        {
-            let ping = async { on_engine!(connection, connection => connection.ping().await) };
-            if within(Self::PING_DEADLINE, ping).await.is_err() {
+    /// Checks that the connection has a session to itself, if that is not known.
+    async fn make_direct(&mut self, deadline: Duration) -> Result<(), sqlx::Error> {
+        let (false, Some(connection)) = (self.is_direct, &mut self.connection) else { return Ok(()) };
+        let checking = Session::check_is_direct(&self.url, APPLICATION, connection);
+        let checked = within(2 * deadline, checking).await;
+        if checked.is_err() {
+            self.disconnect();
+        }
+        self.is_direct = checked.is_ok();
+        checked
+    }
+
+    /// Connects if there is no connection, or none that answers, or if it has another session. `deadline` holds for each of
+    /// the two or, `is_checked`, three steps.
+    async fn connect(&mut self, deadline: Duration, is_checked: bool) -> Result<(), sqlx::Error> {
+        let is_due =
+            self.used_at.elapsed() > Self::TRUSTED_IDLE || self.looked_at.elapsed() > Self::LOOK_PAUSE;
+        if let (true, Some(connection)) = (is_due, &mut self.connection) {
+            let looking = async {
+                match (connection, &self.backend) {
+                    (connection, Some(backend)) => Session::check_is_same(connection, backend).await,
+                    (connection, None) => on_engine!(connection, connection => connection.ping().await),
+                }
+            };
+            if within(Self::PING_DEADLINE, looking).await.is_err() {
                 self.disconnect();
             }
+            self.looked_at = Instant::now();
         }
         self.used_at = Instant::now();
         if self.connection.is_some() {
@@ -144,14 +161,18 @@ impl Store {
         }
         // A new connection would make a file that is missing.
         self.check_file()?;
-        let connecting = Session::connect_once(&self.url, APPLICATION, Access::Write, postgres::SETTINGS);
-        let (mut connection, backend) = within(2 * deadline, connecting).await?;
+        let settings = postgres::SETTINGS;
+        let connecting = Session::connect_once(&self.url, APPLICATION, Access::Write, settings, is_checked);
+        let steps = if is_checked { 3 } else { 2 };
+        let (mut connection, backend) = within(steps * deadline, connecting).await?;
         if let (Engine::Sqlite(connection), Some(file)) = (&mut connection, &self.file) {
             within(deadline, sqlite::open_log(connection)).await?;
             file.opened();
             self.status.set_log(Some(file.write_ahead_log()));
         }
+        self.is_direct = is_checked || backend.is_none();
         (self.connection, self.backend, self.is_prepared) = (Some(connection), backend, false);
+        self.looked_at = Instant::now();
         Ok(())
     }
 
@@ -185,7 +206,11 @@ impl Store {
     /// Stores the orders in one transaction. Says of each what became of it.
     pub(super) async fn store(&mut self, orders: &[&NewOrder]) -> Result<Outcomes, sqlx::Error> {
         // Nothing was sent yet: a failure here is certainly none of the orders'.
-        if let Err(error) = self.reconnect().await {
+        let connected = match self.reconnect().await {
+            Ok(()) => self.make_direct(Self::RECONNECT_DEADLINE).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = connected {
             tracing::warn!(cause = telemetry::causes(&error), "the order writer has no database");
             return Err(Unusable::of(&error).map_or(sqlx::Error::PoolTimedOut, Into::into));
         }
@@ -224,14 +249,11 @@ impl Store {
             self.save_log().await;
             self.lose();
         }
-        if outcome.as_ref().is_err_and(database::is_of_another_session) {
-            self.direct_at = None;
-        }
         outcome
     }
 
     /// Gives up a connection with a commit under way.
-    fn lose(&mut self) {
+    pub(super) fn lose(&mut self) {
         self.disconnect();
         self.lost.extend(self.backend.take());
     }

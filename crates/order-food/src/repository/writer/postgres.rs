@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use database::{Backend, Setting};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqlSafeStr as _};
 use uuid::Uuid;
 
 use super::super::{KeyClaim, NewOrder, Redemption, StoredAnswer};
@@ -85,8 +86,6 @@ const ANSWERS: &str = concat!(
      join unnest($1::bigint[], $2::text[]) as w (client_id, key) on k.client_id = w.client_id and k.key = w.key"
 );
 
-const STORED: &str = "select id from orders where id = any($1::uuid[])";
-
 /// How long a statement waits for a key or a counter that another transaction holds, and how long a process that stands
 /// still, or whose machine is gone, keeps others from those that it holds: as long as a batch may take.
 pub(super) const SETTINGS: &[Setting] =
@@ -95,7 +94,7 @@ pub(super) const SETTINGS: &[Setting] =
 /// Prepares every statement, while nobody waits: where each answer is slow in coming, a first batch that had to prepare
 /// its own would not be done in time, lose its connection for that, and so would the next one.
 pub(super) async fn prepare_statements(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, HELD_COUNTERS, ANSWERS, CONFIRM, STORED] {
+    for statement in [STORE_PLAIN, STORE_NEW, STORE, LOCK_COUNTERS, HELD_COUNTERS, ANSWERS, CONFIRM] {
         match connection.prepare(statement.into_sql_str()).await {
             // What the server has against it, the order that needs it is told.
             Ok(_) | Err(sqlx::Error::Database(_)) => {}
@@ -295,6 +294,13 @@ pub(super) async fn stored_ids(
     connection: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
-    let found: Vec<Uuid> = sqlx::query_scalar(STORED).bind(ids).fetch_all(connection).await?;
-    Ok(found.into_iter().collect())
+    // On a connection of which nothing else is known yet: as one text, which takes one answer.
+    let list: Vec<_> = ids.iter().map(|id| format!("'{id}'")).collect();
+    let sql = format!("select id::text from orders where id in ({})", list.join(", "));
+    let rows = connection.fetch_all(AssertSqlSafe(sql)).await?;
+    let id = |row: &PgRow| {
+        let id: String = row.try_get(0)?;
+        id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
+    };
+    rows.iter().map(id).collect()
 }

@@ -1,11 +1,13 @@
 //! A writer: takes what waits, stores it, and answers everyone.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use database::Unusable;
+use futures_util::FutureExt;
 use telemetry::traces;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -88,7 +90,10 @@ impl Writer {
                     let orders = batch.len();
                     self.turn.note();
                     self.room.begin_batch(self.number, now);
-                    self.write(batch).await;
+                    // A batch that goes wrong is not the last: its clients hear that its outcome is unknown.
+                    if AssertUnwindSafe(self.write(batch)).catch_unwind().await.is_err() {
+                        self.store.lose();
+                    }
                     // Before the next attempt to connect, which takes its time.
                     self.count();
                     self.room.end_batch(self.number, orders, Instant::now());

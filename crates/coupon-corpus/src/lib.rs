@@ -13,6 +13,8 @@ mod decode;
 mod digest;
 mod matching;
 mod partition;
+mod progress;
+mod reading;
 mod results;
 mod scan;
 mod source;
@@ -23,7 +25,8 @@ use std::path::PathBuf;
 
 pub use code::{Code, Rule};
 pub use decode::Inflate;
-pub use digest::{Progress, Settings, digest};
+pub use digest::{Settings, digest};
+pub use progress::Progress;
 pub use results::Codes;
 pub use source::CouponSource;
 
@@ -58,7 +61,7 @@ pub enum CorpusError {
     #[error("{0} is empty")]
     Empty(String),
     /// A line is longer than any code file has.
-    #[error("{name}: the line at byte {offset} of the text is longer than {} bytes", digest::MAX_LINE_BYTES)]
+    #[error("{name}: the line at byte {offset} of the text is longer than {} bytes", reading::MAX_LINE_BYTES)]
     LineTooLong {
         /// Which file.
         name: String,

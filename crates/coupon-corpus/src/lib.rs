@@ -7,6 +7,7 @@
 //! there, in memory or in a nameless temporary file ([`partition`], [`spill`]). Then each partition is compared by
 //! itself ([`matching`]), and what is found is sorted ([`results`]). [`digest`] puts threads to all of that.
 
+mod binary;
 mod class;
 mod code;
 mod decode;
@@ -23,6 +24,7 @@ mod spill;
 use std::io;
 use std::path::PathBuf;
 
+pub use binary::Binary;
 pub use code::{Code, Rule};
 pub use decode::Inflate;
 pub use digest::{Settings, digest};
@@ -67,6 +69,16 @@ pub enum CorpusError {
         name: String,
         /// Where the line begins in its text.
         offset: u64,
+    },
+    /// A file is no text.
+    #[error("{name}: what stands at byte {offset} of the text is {what}")]
+    Binary {
+        /// Which file.
+        name: String,
+        /// Where that shows in its text.
+        offset: u64,
+        /// What it is instead.
+        what: Binary,
     },
     /// There are more files than can be told apart.
     #[error("{files} files are more than {}", Settings::MOST_FILES)]

@@ -10,9 +10,9 @@ use crate::decode::{Decoder, Inflate};
 use crate::digest::{Settings, all};
 use crate::partition::{Partitions, Piles};
 use crate::progress::Progress;
-use crate::scan::{Scanner, Tally};
+use crate::scan::{Scanner, Tally, Unscanned};
 use crate::source::Counted;
-use crate::{CorpusError, CouponSource};
+use crate::{Binary, CorpusError, CouponSource};
 
 /// Text taken from a file at a time: with the buffers it is written to, it stays in a core's cache.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -23,12 +23,15 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Whole lines of a file.
 struct Chunk {
     file: u16,
+    /// Where it begins in the text of the file.
+    offset: u64,
     buffer: Vec<u8>,
     bytes: usize,
 }
 
 /// The reading of all files.
 pub(crate) struct Reading<'r> {
+    names: Vec<String>,
     /// Files that nobody reads yet, the largest last.
     waiting: Mutex<Vec<(u16, CouponSource)>>,
     scanner: Scanner,
@@ -42,9 +45,11 @@ pub(crate) struct Reading<'r> {
 
 impl<'r> Reading<'r> {
     pub(crate) fn new(sources: Vec<CouponSource>, settings: &Settings, progress: &'r Progress) -> Self {
+        let names = sources.iter().map(|source| source.name.clone()).collect();
         let mut waiting: Vec<_> = (0..).zip(sources).collect();
         waiting.sort_by_key(|(_, source)| source.size_bytes);
         Self {
+            names,
             waiting: Mutex::new(waiting),
             scanner: Scanner::new(settings.rule),
             inflate: settings.inflate,
@@ -107,8 +112,8 @@ impl Worker<'_, '_> {
     /// Takes chunks of others until there are none.
     fn help(&mut self, take: &Receiver<Chunk>) -> Result<(), CorpusError> {
         self.reading.idle.fetch_add(1, Ordering::Relaxed);
-        for Chunk { file, buffer, bytes } in take {
-            self.scan(file, &buffer[..bytes])?;
+        for chunk in take {
+            self.scan(&chunk)?;
         }
         Ok(())
     }
@@ -132,6 +137,9 @@ impl Worker<'_, '_> {
             self.reading.progress.check()?;
             if filled == buffer.len() {
                 if filled > MAX_LINE_BYTES {
+                    if let Some(at) = memchr::memchr(Binary::NUL, &buffer[..filled]) {
+                        return Err(binary(name, text_bytes + at as u64, Binary::Nul));
+                    }
                     return Err(CorpusError::LineTooLong { name, offset: text_bytes });
                 }
                 buffer.resize((filled * 2).min(MAX_LINE_BYTES + 1), 0);
@@ -147,6 +155,9 @@ impl Worker<'_, '_> {
             if !is_end && filled < buffer.len() {
                 continue;
             }
+            if is_first && let Some(what) = Binary::beginning(&buffer[..filled]) {
+                return Err(binary(name, 0, what));
+            }
             if is_first && buffer[..filled].starts_with(BYTE_ORDER_MARK) {
                 buffer.copy_within(BYTE_ORDER_MARK.len()..filled, 0);
                 filled -= BYTE_ORDER_MARK.len();
@@ -161,7 +172,8 @@ impl Worker<'_, '_> {
                 memchr::memrchr(b'\n', &buffer[..filled]).map_or(0, |end| end + 1)
             };
             if whole > 0 {
-                buffer = self.pass_on(Chunk { file, buffer, bytes: whole }, filled, give)?;
+                let chunk = Chunk { file, offset: text_bytes, buffer, bytes: whole };
+                buffer = self.pass_on(chunk, filled, give)?;
                 (filled, text_bytes) = (filled - whole, text_bytes + whole as u64);
             }
             if is_end {
@@ -182,13 +194,21 @@ impl Worker<'_, '_> {
                 Err(refused) => chunk = refused.into_inner(),
             }
         }
-        self.scan(chunk.file, &chunk.buffer[..chunk.bytes])?;
+        self.scan(&chunk)?;
         chunk.buffer.copy_within(rest, 0);
         Ok(chunk.buffer)
     }
 
-    fn scan(&mut self, file: u16, text: &[u8]) -> Result<(), CorpusError> {
-        let tally = self.reading.scanner.scan(text, file, &mut self.codes)?;
+    fn scan(&mut self, chunk: &Chunk) -> Result<(), CorpusError> {
+        let text = &chunk.buffer[..chunk.bytes];
+        let scanned = self.reading.scanner.scan(text, chunk.file, &mut self.codes);
+        let tally = scanned.map_err(|unscanned| match unscanned {
+            Unscanned::Failed(error) => error,
+            Unscanned::Nul(at) => {
+                let name = self.reading.names[usize::from(chunk.file)].clone();
+                binary(name, chunk.offset + at as u64, Binary::Nul)
+            }
+        })?;
         self.tally.lines += tally.lines;
         self.tally.malformed_lines += tally.malformed_lines;
         let progress = self.reading.progress;
@@ -196,4 +216,8 @@ impl Worker<'_, '_> {
         progress.note_spilled(self.codes.spilled_bytes());
         Ok(())
     }
+}
+
+const fn binary(name: String, offset: u64, what: Binary) -> CorpusError {
+    CorpusError::Binary { name, offset, what }
 }

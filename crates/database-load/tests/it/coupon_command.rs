@@ -154,7 +154,7 @@ async fn codes_that_are_not_well_formed_are_counted(engine: TestEngine) {
     let shop = CouponShop::new(engine).await;
     let text = "BBBBBBBB\r\nbbbbbbbb\nSEVEN77\nELEVENCHARS\n\nBBBB BBB\n";
     shop.write("one.txt", text);
-    shop.write("two.txt", [&b"\xef\xbb\xbf"[..], text.as_bytes(), b"\xff\xfe\0"].concat());
+    shop.write("two.txt", [&b"\xef\xbb\xbf"[..], text.as_bytes(), b"\xff\xfe\x7f"].concat());
     let output = shop.coupons([shop.folder_text()]).output();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let read = line(&output, "coupon files read");

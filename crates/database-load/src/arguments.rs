@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use database::DatabaseArgs;
-use database_load::{CouponOptions, DataSet, MemoryBudget, PepperArgs, SourceArgs};
+use database_load::{CouponArgs, CouponOptions, DataSet, PepperArgs, SourceArgs};
 use telemetry::TelemetryArgs;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -15,7 +15,7 @@ const EXIT_CODES: &str = "Exit codes:
   4    a file is wrong or cannot be read; nothing was written
   5    the database has no tables yet
   6    another run held the lock for too long
-  7    there is no room for what does not fit into memory
+  7    there is no room for what does not fit into memory, or SPILL_SIZE_LIMIT is below what it needs
   130, 143  stopped by SIGINT, SIGTERM";
 
 /// Loads products, users, promotions, orders and coupon codes from files; running APIs follow within a second
@@ -42,9 +42,8 @@ pub(crate) struct Arguments {
     /// Write the result to stdout as JSON, and log to stderr
     #[arg(long, global = true)]
     pub json: bool,
-    /// Memory for reading coupon files [default: the smaller of 512MiB and 60 % of the control group's limit]
-    #[arg(long, env = "MEMORY_BUDGET", global = true)]
-    pub memory_budget: Option<MemoryBudget>,
+    #[command(flatten)]
+    pub coupons: CouponArgs,
     /// How long to wait for the database
     #[arg(long, env = "WAIT_SECONDS", default_value_t = 60, value_parser = seconds)]
     pub wait_seconds: u64,

@@ -10,13 +10,13 @@ use sha2::{Digest, Sha256};
 use telemetry::traces;
 use tracing::{Instrument, Span};
 
-use crate::coupon_digest::{self, CouponOptions};
+use crate::coupon_digest;
 use crate::ledger::{self, ContentHash, Seed};
 use crate::orders::{self, Known, PastOrder};
 use crate::source::Content;
 use crate::users::User;
-use crate::{BadData, Counts, DataSet, LoadError, Outcome, Source, Summary, products, promotions, users};
-use crate::{coupon_files, coupons};
+use crate::{BadData, Counts, CouponOptions, DataSet, LoadError, Outcome, Source, Summary};
+use crate::{coupon_files, coupons, products, promotions, users};
 
 /// How to load.
 #[derive(Debug, Clone)]

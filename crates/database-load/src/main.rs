@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use coupon_corpus::CorpusError;
 use database::settings::{self, Refusal, SettingError};
 use database::{Canceller, ConnectError, DatabaseUrl, LockError, Session};
-use database_load::{CouponOptions, DataSet, Load, LoadError, Options, Source, Summary, find_coupons};
+use database_load::{DataSet, Load, LoadError, Options, Source, Summary, find_coupons};
 use domain::{Pepper, SystemClock};
 use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry};
 use tracing::Instrument;
@@ -39,7 +39,7 @@ impl Failure {
             | Self::Load(
                 LoadError::Database(_) | LoadError::Lock(LockError::Database(_) | LockError::File(..)),
             ) => 1,
-            Self::Load(LoadError::Coupons(CorpusError::Spill { .. } | CorpusError::SpillLimit { .. })) => 7,
+            Self::Load(LoadError::SpillLimit { .. } | LoadError::Coupons(CorpusError::Spill { .. })) => 7,
             Self::Connect(_) => 3,
             Self::Load(
                 LoadError::BadData(_)
@@ -68,8 +68,7 @@ struct Job {
 
 impl Job {
     fn new(arguments: &Arguments) -> Result<Self, SettingError> {
-        let mut coupons = CouponOptions::default();
-        coupons.memory_budget = arguments.memory_budget.unwrap_or(coupons.memory_budget);
+        let mut coupons = arguments.coupons.options();
         let mut only = if arguments.only.is_empty() { DataSet::ALL.to_vec() } else { arguments.only.clone() };
         let (mut source, mut prints) = (arguments.source.source(), false);
         if let Some(Command::Coupons { files, min_files, print }) = &arguments.command {

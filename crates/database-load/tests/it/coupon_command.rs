@@ -110,6 +110,12 @@ fn wrong_arguments_are_refused_with_an_example() {
     for (arguments, fault) in [
         (&[SAMPLES, "--memory-budget", "1MiB"][..], "is not an amount of memory from 32MiB; example: 512MiB"),
         (&[SAMPLES, "--memory-budget", "lots"], "example: 512MiB"),
+        (&[SAMPLES, "--spill-size-limit", "0"], "is not an amount of disk above 0; example: 16Gi"),
+        (
+            &[SAMPLES, "--spill-size-limit", "4GB"],
+            "SPILL_SIZE_LIMIT: \"4GB\" is not an amount of disk above 0",
+        ),
+        (&[SAMPLES, "--spill-size-limit", "-1Gi"], "'-1'"),
         (&[SAMPLES, "--min-files", "0"], "0"),
         (&[SAMPLES, "--min-files", "1025"], "1025"),
         (&[], "required arguments were not provided"),

@@ -15,6 +15,7 @@ on_both_engines!(
     files_that_would_change_everything_by_mistake_are_refused,
     a_folder_that_cannot_be_read_is_refused,
     no_room_is_refused,
+    more_than_the_spill_limit_is_refused,
 );
 
 /// Runs it; it must fail with this code and these words, and leave everything as it was.
@@ -202,4 +203,33 @@ async fn no_room_is_refused(engine: TestEngine) {
     let message = format!("{} cannot be used for what does not fit into memory", nowhere.display());
     is_refused(&shop, "no folder", run().env("TMPDIR", &nowhere), 7, &message, "No such file or directory")
         .await;
+}
+
+async fn more_than_the_spill_limit_is_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    // About 46 MiB, of which some 10 MiB fit into memory.
+    shop.write_large(4);
+    let run = || shop.coupons([shop.folder_text(), "--memory-budget", "32MiB"]);
+    let spill = shop.spill.path().display();
+    for (limit, shown) in [
+        ("10Mi", "10MiB"),
+        ("1M", "1000000 bytes"),
+        ("20971520", "20MiB"),
+        ("0.5MiB", "512KiB"),
+        ("1", "1 byte"),
+    ] {
+        let message = format!(
+            "coupon files need more than {shown} in {spill} for what does not fit into memory; allow more with \
+             SPILL_SIZE_LIMIT (--spill-size-limit), or give more memory with MEMORY_BUDGET"
+        );
+        is_refused(&shop, limit, run().env("SPILL_SIZE_LIMIT", limit), 7, &message, "").await;
+        is_refused(&shop, limit, run().args(["--spill-size-limit", limit]), 7, &message, "").await;
+        let load = shop.load().env("SPILL_SIZE_LIMIT", limit).env("MEMORY_BUDGET", "32MiB");
+        is_refused(&shop, limit, load, 7, &message, "").await;
+    }
+    for limit in ["1Gi", "500M", "1.5GiB", "4e9"] {
+        let output = run().args(["--print"]).env("SPILL_SIZE_LIMIT", limit).output();
+        assert!(output.status.success(), "{limit}: {output:?}");
+        assert_eq!(output.stdout, b"HAPPYHRS\n");
+    }
 }

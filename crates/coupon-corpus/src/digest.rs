@@ -8,11 +8,13 @@ use std::thread;
 
 use crate::class::Class;
 use crate::decode::Inflate;
+use crate::likeness::{self, Likeness};
 use crate::matching::Matching;
-use crate::partition::{Partitions, Store};
+use crate::partition::{Partitions, Piles, Store};
 use crate::progress::Progress;
 use crate::reading::{MAX_LINE_BYTES, Reading};
 use crate::results::{Codes, Collector};
+use crate::scan::Tally;
 use crate::spill::Spill;
 use crate::{Corpus, CorpusError, CouponSource, Rule};
 
@@ -124,6 +126,12 @@ pub fn digest(
     };
     let (piles, tally) = reading.run(plan.threads, partitions)?;
 
+    let places: Vec<_> = classes
+        .iter()
+        .enumerate()
+        .flat_map(|(at, class)| (0..class.partitions).map(move |partition| (class, (at, partition))))
+        .collect();
+    let codes_by_file = codes_by_file(&piles, &places, files);
     let matching = Matching {
         store: &store,
         piles: &piles,
@@ -132,32 +140,35 @@ pub fn digest(
         table_bytes: plan.table_bytes,
     };
     let collector = Mutex::new(Collector::new(&store.spill, plan.results_bytes));
-    let places: Vec<_> = classes
-        .iter()
-        .enumerate()
-        .flat_map(|(at, class)| (0..class.partitions).map(move |partition| (class, (at, partition))))
-        .collect();
     let next = AtomicUsize::new(0);
-    all(settings.threads.get(), || {
+    let seen = all(settings.threads.get(), || {
+        let mut likeness = Likeness::new(files, codes_by_file.iter().sum());
         while let Some((class, at)) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
             progress.check()?;
-            matching.run(class, *at, |code, files| {
+            matching.run(class, *at, &mut likeness, |code, files| {
                 collector.lock().unwrap_or_else(PoisonError::into_inner).add(code, files)
             })?;
             progress.note_spilled(store.spill.bytes());
         }
-        Ok(())
+        Ok(likeness)
     })?;
+    let (same, contained) = likeness::conclude(&seen);
     let (count, found, runs) = collector.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-    let mut codes_by_file = vec![0; files];
-    for (_, (class, partition)) in &places {
-        for piles in &piles {
-            piles.count(*class, *partition, &mut codes_by_file);
-        }
-    }
     drop(piles);
     let codes = Codes::new(store.spill, count, found, runs);
-    Ok(Corpus { codes, codes_by_file, lines: tally.lines, malformed_lines: tally.malformed_lines })
+    let Tally { lines, malformed_lines } = tally;
+    Ok(Corpus { codes, codes_by_file, same, contained, lines, malformed_lines })
+}
+
+/// How many lines of each file are codes.
+fn codes_by_file(piles: &[Piles], places: &[(&Class, (usize, usize))], files: usize) -> Vec<u64> {
+    let mut codes = vec![0; files];
+    for (_, (class, partition)) in places {
+        for piles in piles {
+            piles.count(*class, *partition, &mut codes);
+        }
+    }
+    codes
 }
 
 /// Runs the same on so many threads. What made one of them fail is everybody's failure; that the others stopped because

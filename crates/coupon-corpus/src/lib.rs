@@ -5,13 +5,14 @@
 //!
 //! Lines become numbers ([`code`]), which are spread over partitions by a random bijection ([`class`]) and collected
 //! there, in memory or in a nameless temporary file ([`partition`], [`spill`]). Then each partition is compared by
-//! itself ([`matching`]), and what is found is sorted ([`results`]). [`digest`] puts threads to all of that.
+//! itself ([`matching`], [`likeness`]), and what is found is sorted ([`results`]). [`digest`] puts threads to all of that.
 
 mod binary;
 mod class;
 mod code;
 mod decode;
 mod digest;
+mod likeness;
 mod matching;
 mod partition;
 mod progress;
@@ -28,6 +29,7 @@ pub use binary::Binary;
 pub use code::{Code, Rule};
 pub use decode::Inflate;
 pub use digest::{Settings, digest};
+pub use likeness::{Contained, Same};
 pub use progress::Progress;
 pub use results::Codes;
 pub use source::CouponSource;
@@ -39,6 +41,10 @@ pub struct Corpus {
     pub codes: Codes,
     /// How many lines of each file are codes, in the order of the files.
     pub codes_by_file: Vec<u64>,
+    /// Files that hold the same codes. Their order, repeated and malformed lines, and compression make no difference.
+    pub same: Vec<Same>,
+    /// Files whose codes are next to all in another one, as far as that is seen by the way.
+    pub contained: Vec<Contained>,
     /// All lines.
     pub lines: u64,
     /// Lines that are neither codes nor empty.

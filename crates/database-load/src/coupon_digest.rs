@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use coupon_corpus::{Corpus, Progress, Settings, digest};
 
+use crate::coupon_copies;
 use crate::coupon_files::{self, CouponFile};
 use crate::{CouponOptions, LoadError};
 
@@ -52,6 +53,7 @@ pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corp
     if let Some((file, _)) = files.iter().zip(&corpus.codes_by_file).find(|(_, codes)| **codes == 0) {
         return Err(LoadError::NoCodes(file.name()));
     }
+    coupon_copies::check(files, &corpus, options)?;
     tracing::info!(
         files = files.len(),
         lines = corpus.lines,

@@ -11,11 +11,18 @@ pub struct CouponOptions {
     pub memory_budget: MemoryBudget,
     /// How much disk to use for what does not fit into memory.
     pub spill_limit: SpillLimit,
+    /// Whether files that hold the same codes count as several.
+    pub allow_same_files: bool,
 }
 
 impl Default for CouponOptions {
     fn default() -> Self {
-        Self { min_files: 2, memory_budget: MemoryBudget::default(), spill_limit: SpillLimit::default() }
+        Self {
+            min_files: 2,
+            memory_budget: MemoryBudget::default(),
+            spill_limit: SpillLimit::default(),
+            allow_same_files: false,
+        }
     }
 }
 
@@ -29,6 +36,13 @@ pub struct CouponArgs {
     /// [default: 16GiB]
     #[arg(long, env = "SPILL_SIZE_LIMIT", global = true)]
     spill_size_limit: Option<SpillLimit>,
+    /// Load coupon files though some of them hold the same codes, so that one list counts as several files
+    #[arg(long, env = "ALLOW_SAME_FILES", global = true, value_parser = allow_same_files)]
+    allow_same_files: bool,
+}
+
+fn allow_same_files(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "is neither true nor false; example: ALLOW_SAME_FILES=true")
 }
 
 impl CouponArgs {
@@ -38,6 +52,7 @@ impl CouponArgs {
         CouponOptions {
             memory_budget: self.memory_budget.unwrap_or(default.memory_budget),
             spill_limit: self.spill_size_limit.unwrap_or(default.spill_limit),
+            allow_same_files: self.allow_same_files,
             ..default
         }
     }

@@ -36,6 +36,19 @@ pub enum LoadError {
     /// A coupon file has lines, but no code in them: it is something else, and would make all codes invalid.
     #[error("{0} holds no coupon code at all")]
     NoCodes(String),
+    /// One list is there several times.
+    #[error(
+        "{} hold the same {codes} codes, so that one list would count as {} files; remove all of them but one, or \
+         allow it with --allow-same-files (ALLOW_SAME_FILES=true)",
+        files.join(" and "),
+        files.len()
+    )]
+    SameFiles {
+        /// The names of the files.
+        files: Vec<String>,
+        /// How many codes each of them holds.
+        codes: u64,
+    },
     /// No code can stand in so many files.
     #[error("no code can stand in {min_files} of {files} files")]
     TooFewFiles {

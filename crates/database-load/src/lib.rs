@@ -2,6 +2,7 @@
 
 mod amount;
 mod counts;
+mod coupon_copies;
 mod coupon_digest;
 mod coupon_files;
 mod coupon_settings;

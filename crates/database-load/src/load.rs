@@ -79,7 +79,7 @@ enum Parsed {
     Users(Vec<User>),
     Promotions(Vec<Promotion>),
     Orders(Vec<PastOrder>),
-    Coupons(Corpus),
+    Coupons(Box<Corpus>),
 }
 
 impl Load<'_> {
@@ -197,7 +197,7 @@ impl Load<'_> {
                     let corpus = coupon_digest::read(files, &self.options.coupons).inspect_err(|_| {
                         traces::fail(&span, "bad_data", "a file is wrong or does not fit");
                     })?;
-                    parsed.push((Some(Parsed::Coupons(corpus)), span));
+                    parsed.push((Some(Parsed::Coupons(corpus.into())), span));
                     continue;
                 }
             };
@@ -258,7 +258,7 @@ impl Load<'_> {
     ) -> Result<Summary, LoadError> {
         let (started, started_at) = (Instant::now(), self.clock.now());
         if let Parsed::Coupons(corpus) = parsed {
-            let counts = coupons::publish(connection, corpus, &candidate.hash, self.clock).await?;
+            let counts = coupons::publish(connection, *corpus, &candidate.hash, self.clock).await?;
             return Ok(candidate.summary(span, Outcome::Published, counts, started));
         }
         let mut transaction = connection.begin_write().await?;

@@ -46,6 +46,7 @@ impl Failure {
                 | LoadError::Unreadable(..)
                 | LoadError::Coupons(_)
                 | LoadError::NoCodes(_)
+                | LoadError::SameFiles { .. }
                 | LoadError::TooFewFiles { .. }
                 | LoadError::NothingToLoad(..),
             ) => 4,

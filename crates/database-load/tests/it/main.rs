@@ -3,6 +3,7 @@
 
 mod command;
 mod coupon_command;
+mod coupon_copies;
 mod coupon_harness;
 mod coupon_memory;
 mod coupon_refusals;

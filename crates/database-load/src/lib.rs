@@ -16,6 +16,8 @@ mod orders;
 mod pepper;
 mod products;
 mod promotions;
+mod quotes;
+mod row;
 mod source;
 mod spill_limit;
 mod table;

@@ -9,6 +9,7 @@ mod coupon_memory;
 mod coupon_refusals;
 mod coupon_signals;
 mod coupons;
+mod csv_files;
 mod harness;
 mod orders;
 mod products;

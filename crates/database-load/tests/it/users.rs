@@ -77,7 +77,7 @@ async fn clients_of_the_command_line_are_untouched(engine: TestEngine) {
 async fn bad_rows_are_named_without_the_key(engine: TestEngine) {
     let shop = Shop::new(engine).await;
     for (row, fault) in [
-        ("front,other,,everything", "column scopes: names the unknown scope"),
+        ("front,other,,everything", "column scopes: names an unknown scope; scopes are create_order"),
         ("front,,,admin", "column key: is empty, and so is key_hash"),
         ("front,secret-key,00,admin", "column key_hash: is given together with key"),
         ("front,,00zz,admin", "column key_hash: must be 64 hexadecimal digits"),

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use coupon_corpus::Corpus;
 use database::{Connection, DatabaseUrl, JobLock, Transaction};
-use domain::{Clock, Pepper, Product, Promotion, Timestamp};
+use domain::{Clock, Pepper, Product, Timestamp};
 use sha2::{Digest, Sha256};
 use telemetry::traces;
 use tracing::{Instrument, Span};
 
+use crate::candidate::Candidate;
 use crate::coupon_digest;
-use crate::ledger::{self, ContentHash, Seed};
-use crate::orders::{self, Known, PastOrder};
+use crate::ledger::{self, ContentHash};
+use crate::orders::{self, Known};
+use crate::parsed::Parsed;
 use crate::source::Content;
-use crate::users::User;
 use crate::{BadData, Counts, CouponOptions, DataSet, LoadError, Outcome, Source, Summary};
 use crate::{coupon_files, coupons, products, promotions, users};
 
@@ -65,22 +65,6 @@ pub struct Load<'l> {
 const FORMAT: u8 = 1;
 
 const LOCK: JobLock = JobLock { name: "load", key: 0x6f66_6461_7461_6c64 };
-
-/// A file, and whether it differs from what is published.
-struct Candidate {
-    data_set: DataSet,
-    content: Content,
-    hash: ContentHash,
-    is_published: bool,
-}
-
-enum Parsed {
-    Products(Vec<Product>),
-    Users(Vec<User>),
-    Promotions(Vec<Promotion>),
-    Orders(Vec<PastOrder>),
-    Coupons(Box<Corpus>),
-}
 
 impl Load<'_> {
     /// Loads. Looks first and locks only if something changed; nothing is written before every file has been found
@@ -289,73 +273,4 @@ impl Load<'_> {
             }
         }
     }
-}
-
-impl Candidate {
-    const fn is_missing(&self) -> bool {
-        matches!(self.content, Content::None)
-    }
-
-    /// The span of loading it, `dataload.loadProducts`.
-    fn span(&self) -> Span {
-        let name = match self.data_set {
-            DataSet::Products => "dataload.loadProducts",
-            DataSet::Users => "dataload.loadUsers",
-            DataSet::Promotions => "dataload.loadPromotions",
-            DataSet::Orders => "dataload.loadOrders",
-            DataSet::Coupons => "dataload.loadCoupons",
-        };
-        telemetry::span!("dataload.load", otel.name = name)
-    }
-
-    fn summary(&self, span: &Span, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        traces::set(span, "dataload.outcome", outcome.name());
-        let rows = [
-            ("dataload.rows.read", counts.read),
-            ("dataload.rows.added", counts.added),
-            ("dataload.rows.changed", counts.changed),
-            ("dataload.rows.retired", counts.retired),
-        ];
-        for (name, rows) in rows {
-            traces::set(span, name, i64::try_from(rows).unwrap_or(i64::MAX));
-        }
-        Summary { data_set: self.data_set, outcome, counts, duration_ms }
-    }
-
-    fn nothing_to_do(&self, span: &Span) -> Summary {
-        let outcome = if self.is_missing() { Outcome::NoFile } else { Outcome::Unchanged };
-        let summary = self.summary(span, outcome, Counts::default(), Instant::now());
-        Summary { duration_ms: 0, ..summary }
-    }
-}
-
-/// What an embedded start does: loads a database that nothing was ever loaded into or made in, and leaves any other
-/// alone. A first load that was interrupted is completed. Returns `None` if there was nothing to do.
-pub async fn seed_if_never_loaded(
-    load: Load<'_>,
-    connection: &mut Connection,
-) -> Result<Option<Vec<Summary>>, LoadError> {
-    let mut options = load.options.clone();
-    match ledger::seed(connection.as_mut()).await? {
-        Seed::Over => return Ok(None),
-        Seed::NeverBegun => ledger::begin_seed(connection.as_mut(), load.clock.now()).await?,
-        Seed::Unfinished => {
-            let mut missing = Vec::new();
-            for data_set in options.only {
-                if ledger::published_hash(connection.as_mut(), data_set).await?.is_none() {
-                    missing.push(data_set);
-                }
-            }
-            options.only = missing;
-        }
-    }
-    let is_resumed = options.only.len() < load.options.only.len();
-    let summaries = match (Load { options: &options, ..load }).run(connection).await {
-        // What was left is not in the source.
-        Err(LoadError::NothingToLoad(..)) if is_resumed => Vec::new(),
-        summaries => summaries?,
-    };
-    ledger::end_seed(connection.as_mut(), load.clock.now()).await?;
-    Ok(Some(summaries))
 }

@@ -12,7 +12,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    the database failed; the data set at hand was rolled back
   2    a wrong argument or setting
   3    the database was not reachable in time, or refused the connection
-  4    a file is wrong or cannot be read; nothing was written
+  4    a file is wrong, cannot be read, or would take away all there is; nothing was written
   5    the database has no tables yet
   6    another run held the lock for too long
   7    there is no room for what does not fit into memory, or SPILL_SIZE_LIMIT is below what it needs
@@ -21,6 +21,7 @@ const EXIT_CODES: &str = "Exit codes:
 /// Loads products, users, promotions, orders and coupon codes from files; running APIs follow within a second
 #[derive(Debug, Parser)]
 #[command(version = VERSION, after_help = EXIT_CODES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -39,6 +40,9 @@ pub(crate) struct Arguments {
     /// Publish again even what is unchanged
     #[arg(long)]
     pub force: bool,
+    /// Load files without rows, though that retires all products, keys or promotions, or makes all codes invalid
+    #[arg(long, env = "ALLOW_EMPTY", global = true, value_parser = allow_empty)]
+    pub allow_empty: bool,
     /// Write the result to stdout as JSON, and log to stderr
     #[arg(long, global = true)]
     pub json: bool,
@@ -76,6 +80,10 @@ pub(crate) enum Command {
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (gzip by ISA-L)");
 #[cfg(not(feature = "isal"))]
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (gzip by zlib-rs)");
+
+fn allow_empty(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "is neither true nor false; example: ALLOW_EMPTY=true")
+}
 
 fn seconds(text: &str) -> Result<u64, &'static str> {
     text.parse()

@@ -49,6 +49,17 @@ pub enum LoadError {
         /// How many codes each of them holds.
         codes: u64,
     },
+    /// Codes are published, and none would be.
+    #[error(
+        "no code stands in at least {min_files} of the coupon files, which would make every published code \
+         invalid ({published}); check the files, or allow it with --allow-empty (ALLOW_EMPTY=true)"
+    )]
+    NoValidCodes {
+        /// In how many files a code must stand.
+        min_files: u32,
+        /// How many codes are published.
+        published: u64,
+    },
     /// No code can stand in so many files.
     #[error("no code can stand in {min_files} of {files} files")]
     TooFewFiles {

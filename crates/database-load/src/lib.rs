@@ -24,6 +24,7 @@ mod seed;
 mod source;
 mod spill_limit;
 mod table;
+mod taken_away;
 mod users;
 
 pub use counts::{Counts, Outcome, Summary};

@@ -16,7 +16,7 @@ use crate::orders::{self, Known};
 use crate::parsed::Parsed;
 use crate::source::Content;
 use crate::{BadData, Counts, CouponOptions, DataSet, LoadError, Outcome, Source, Summary};
-use crate::{coupon_files, coupons, products, promotions, users};
+use crate::{coupon_files, coupons, products, promotions, taken_away, users};
 
 /// How to load.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Publish again what is published already.
     pub force: bool,
+    /// Take away all that is live of a data set if its file has no rows.
+    pub allow_empty: bool,
     /// How long to wait for another run.
     pub lock_wait: Duration,
     /// How to read coupon files.
@@ -40,6 +42,7 @@ impl Default for Options {
             only: DataSet::ALL.to_vec(),
             dry_run: false,
             force: false,
+            allow_empty: false,
             lock_wait,
             coupons: CouponOptions::default(),
         }
@@ -125,6 +128,12 @@ impl Load<'_> {
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Summary>, LoadError> {
         let parsed = self.parse(connection, &candidates).await?;
+        if !self.options.allow_empty {
+            let parsed = parsed.iter().map(|(parsed, _)| parsed.as_ref());
+            let data_sets =
+                candidates.iter().zip(parsed).filter_map(|(candidate, parsed)| Some((candidate, parsed?)));
+            taken_away::check(connection, data_sets, self.options.coupons.min_files).await?;
+        }
         let mut summaries = Vec::new();
         if self.options.dry_run {
             // One transaction, so that orders find the clients that this run would have brought; then forgotten.
@@ -137,6 +146,13 @@ impl Load<'_> {
                         let now = self.clock.now();
                         let counts =
                             self.apply(&mut transaction, parsed, now).instrument(span.clone()).await?;
+                        let taken_away = match parsed {
+                            Parsed::Coupons(_) => {
+                                taken_away::least_of_codes(transaction.connection(), counts.read).await?
+                            }
+                            _ => counts,
+                        };
+                        taken_away::warn(candidate.data_set, &taken_away);
                         candidate.summary(span, Outcome::DryRun, counts, started)
                     }
                 });
@@ -243,6 +259,7 @@ impl Load<'_> {
         let (started, started_at) = (Instant::now(), self.clock.now());
         if let Parsed::Coupons(corpus) = parsed {
             let counts = coupons::publish(connection, *corpus, &candidate.hash, self.clock).await?;
+            taken_away::warn(candidate.data_set, &counts);
             return Ok(candidate.summary(span, Outcome::Published, counts, started));
         }
         let mut transaction = connection.begin_write().await?;
@@ -251,6 +268,7 @@ impl Load<'_> {
         ledger::publish(transaction.connection(), data_set, &candidate.hash, counts.read, started_at, now)
             .await?;
         transaction.commit().await?;
+        taken_away::warn(data_set, &counts);
         Ok(candidate.summary(span, Outcome::Published, counts, started))
     }
 

@@ -46,6 +46,7 @@ impl Failure {
                 | LoadError::Unreadable(..)
                 | LoadError::Coupons(_)
                 | LoadError::NoCodes(_)
+                | LoadError::NoValidCodes { .. }
                 | LoadError::SameFiles { .. }
                 | LoadError::TooFewFiles { .. }
                 | LoadError::NothingToLoad(..),
@@ -84,6 +85,7 @@ impl Job {
                 only,
                 dry_run: arguments.dry_run,
                 force: arguments.force,
+                allow_empty: arguments.allow_empty,
                 lock_wait: Duration::from_secs(arguments.lock_wait_seconds),
                 coupons,
             },

@@ -14,3 +14,17 @@ pub(crate) enum Parsed {
     Orders(Vec<PastOrder>),
     Coupons(Box<Corpus>),
 }
+
+impl Parsed {
+    /// How many rows there are, or valid codes.
+    pub fn rows(&self) -> u64 {
+        let rows = match self {
+            Self::Products(products) => products.len(),
+            Self::Users(users) => users.len(),
+            Self::Promotions(promotions) => promotions.len(),
+            Self::Orders(orders) => orders.len(),
+            Self::Coupons(corpus) => return corpus.codes.found(),
+        };
+        rows as u64
+    }
+}

@@ -10,6 +10,7 @@ mod coupon_refusals;
 mod coupon_signals;
 mod coupons;
 mod csv_files;
+mod empty_files;
 mod harness;
 mod orders;
 mod products;

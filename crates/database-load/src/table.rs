@@ -77,6 +77,14 @@ fn check_header(file: &str, header: &StringRecord, columns: &[Column]) -> Result
     let fault = |column: &str, message: String| {
         BadData(vec![Fault { file: file.to_owned(), line: 1, column: Some(column.to_owned()), message }])
     };
+    // What spreadsheets write where the comma is for decimals.
+    if let [only] = &header.iter().collect::<Vec<_>>()[..]
+        && let Some((separator, _)) =
+            [("semicolons", ';'), ("tabs", '\t')].iter().find(|(_, c)| only.contains(*c))
+    {
+        let message = format!("has {separator} between its columns; save it with commas");
+        return Err(BadData(vec![Fault { file: file.to_owned(), line: 1, column: None, message }]));
+    }
     let known = || columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",");
     for column in columns.iter().filter(|column| column.is_required) {
         if !header.iter().any(|name| name == column.name) {
@@ -161,6 +169,9 @@ mod tests {
         for (text, fault) in [
             ("", "n.csv, line 1, column n: the column is missing; columns are n,note"),
             ("n,nota\n1,\n", "n.csv, line 1, column nota: there is no such column; columns are n,note"),
+            ("n;note\n1;a\n", "n.csv, line 1: has semicolons between its columns; save it with commas"),
+            ("n\tnote\n1\ta\n", "n.csv, line 1: has tabs between its columns; save it with commas"),
+            ("m\n1\n", "n.csv, line 1, column n: the column is missing; columns are n,note"),
             ("n,n\n1,2\n", "n.csv, line 1, column n: the column stands twice in the header"),
         ] {
             assert_eq!(read_numbers(text).unwrap_err(), fault);

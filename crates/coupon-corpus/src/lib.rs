@@ -43,7 +43,7 @@ pub struct Corpus {
     pub codes_by_file: Vec<u64>,
     /// Files that hold the same codes. Their order, repeated and malformed lines, and compression make no difference.
     pub same: Vec<Same>,
-    /// Files whose codes are next to all in another one, as far as that is seen by the way.
+    /// Files of which nearly all codes are in another one, as far as the comparison shows it.
     pub contained: Vec<Contained>,
     /// All lines.
     pub lines: u64,

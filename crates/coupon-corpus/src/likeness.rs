@@ -1,10 +1,10 @@
-//! Which files hold the same codes, and which hold next to all codes of another: looked at by the way, while partitions
-//! are compared.
+//! Which files hold the same codes, and which hold nearly all codes of another. It is found out while partitions are
+//! compared anyway.
 //!
-//! Files are in one group as long as they have held the same codes wherever was looked. Files that differ are told
-//! apart by their first few codes; when every group has one file, which is soon, nothing is left to do. For files that
-//! are the same, every code is looked at, so the answer is exact. What is said about parts of files is an estimate: in
-//! large sets only some partitions are looked at, which are a random sample.
+//! Files are in one group as long as no code has told them apart. Files that differ are told apart by their first few
+//! codes; soon every group has one file, and nothing is left to do. For files that are the same every code is looked
+//! at, so the answer is exact. What is said about parts of files is an estimate: in large sets only some partitions are
+//! looked at, which are a random sample.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub struct Same {
     pub codes: u64,
 }
 
-/// A file whose codes are next to all in another.
+/// A file of which nearly all codes are in another one, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contained {
     /// The file.
@@ -119,8 +119,8 @@ impl Likeness {
         self.undecided > 0 || self.sample.as_ref().is_some_and(|sample| sample.is_due)
     }
 
-    /// Leaves at most one file of a group among those whose codes are only held against the others': two such files
-    /// could not be told apart.
+    /// Leaves at most one file of a group among the large ones, whose codes are not collected: two of those could not
+    /// be told apart.
     pub(crate) fn keep_one_of_each_group(&self, is_large: &mut [bool]) {
         if self.undecided == 0 {
             return;

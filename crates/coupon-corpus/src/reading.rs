@@ -32,7 +32,7 @@ struct Chunk {
 /// The reading of all files.
 pub(crate) struct Reading<'r> {
     names: Vec<String>,
-    /// Files that nobody reads yet, the largest last.
+    /// Files that no thread reads yet, the largest last.
     waiting: Mutex<Vec<(u16, CouponSource)>>,
     scanner: Scanner,
     inflate: Inflate,
@@ -65,12 +65,12 @@ impl<'r> Reading<'r> {
         partitions: impl Fn() -> Partitions<'s> + Sync,
     ) -> Result<(Vec<Piles>, Tally), CorpusError> {
         let (give, take) = crossbeam_channel::bounded(threads);
-        // Each reader has a sender of its own: when the last one is done, those who wait for chunks are, too.
+        // Each reader has a sender of its own: when the last one is done, threads that wait for chunks are, too.
         let senders = Mutex::new(vec![give; threads]);
         let worked = all(threads, || {
             let give = senders.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut worker = Worker { reading: self, codes: partitions(), tally: Tally::default() };
-            // Dropped before helping: whoever waits for chunks must not be one of those who are waited for.
+            // Dropped before helping: a thread that waits for chunks must not be one that others wait for.
             let outcome = give
                 .map_or(Ok(()), |give| worker.read_files(&give))
                 .and_then(|()| worker.help(&take))
@@ -182,7 +182,7 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// Gives the chunk to somebody idle, or else sees to it here. Returns a buffer that begins with what came after it.
+    /// Gives the chunk to an idle thread, or else scans it here. Returns a buffer that begins with what came after it.
     fn pass_on(&mut self, chunk: Chunk, filled: usize, give: &Sender<Chunk>) -> Result<Vec<u8>, CorpusError> {
         let rest = chunk.bytes..filled;
         let mut chunk = chunk;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The bytes of an amount: `67108864`, `512MiB`, `1.5Gi`, `500M`, `4e9`; a part of a byte counts as one. `None` if it is
-/// no amount, or more than can be counted. `500MB` is none: for some it is `500M`, for others `500Mi`.
+/// no amount, or more than can be counted. `500MB` is refused: some mean `500M` by it, others `500Mi`.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -99,7 +99,7 @@ fn a_nul_byte_is_found_wherever_it_is() {
             }
         }
     }
-    // A line that is too long because it is none.
+    // Something so long that it is no line.
     let mut long = b"X".repeat(3_000_000);
     long[1_000_000] = 0;
     let text = refusal(&[b"HAPPYHRS\n", &long[..]].concat(), Inflate::Portable);

@@ -33,9 +33,12 @@ fn found(case: &Case, inflate: Inflate) -> Answer {
             assert_eq!(count, codes.len() as u64);
             Answer::Codes { codes, lines, malformed_lines }
         }
-        Err(CorpusError::Unreadable { .. } | CorpusError::Empty(_) | CorpusError::LineTooLong { .. }) => {
-            Answer::Damaged
-        }
+        Err(
+            CorpusError::Unreadable { .. }
+            | CorpusError::Empty(_)
+            | CorpusError::Binary { .. }
+            | CorpusError::LineTooLong { .. },
+        ) => Answer::Damaged,
         Err(error) => panic!("{error:?}"),
     }
 }

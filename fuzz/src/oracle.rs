@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use coupon_corpus::Binary;
 use flate2::bufread::GzDecoder;
 
 use crate::case::Case;
@@ -15,7 +16,7 @@ pub enum Answer {
         lines: u64,
         malformed_lines: u64,
     },
-    /// One of them is not gzip to its end, empty, or has too long a line.
+    /// One of them is not gzip to its end, empty, no text, or has too long a line.
     Damaged,
 }
 
@@ -28,6 +29,9 @@ pub fn answer(case: &Case) -> Answer {
         return Answer::Damaged;
     };
     for (file, text) in texts.iter().enumerate() {
+        if Binary::beginning(text).is_some() || text.contains(&Binary::NUL) {
+            return Answer::Damaged;
+        }
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         if text.is_empty() {
             return Answer::Damaged;

@@ -1,21 +1,20 @@
-//! The whole way: files are read once, each by one thread as long as there are more files than threads; then threads
-//! without a file of their own take text from the others. When all is read, partitions are compared.
+//! The whole way: all files are read, then partitions are compared.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender};
-
 use crate::class::Class;
-use crate::decode::{Decoder, Inflate};
+use crate::decode::Inflate;
+use crate::likeness::{self, Likeness};
 use crate::matching::Matching;
 use crate::partition::{Partitions, Piles, Store};
+use crate::progress::Progress;
+use crate::reading::{MAX_LINE_BYTES, Reading};
 use crate::results::{Codes, Collector};
-use crate::scan::{Scanner, Tally};
-use crate::source::Counted;
+use crate::scan::Tally;
 use crate::spill::Spill;
 use crate::{Corpus, CorpusError, CouponSource, Rule};
 
@@ -58,47 +57,6 @@ impl Default for Settings {
         }
     }
 }
-
-/// How far it is. Others look at it, and may call it off.
-#[derive(Debug, Default)]
-pub struct Progress {
-    bytes_read: AtomicU64,
-    lines: AtomicU64,
-    spilled_bytes: AtomicU64,
-    is_cancelled: AtomicBool,
-}
-
-impl Progress {
-    /// Bytes of files read so far, as they are on disk.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
-    }
-
-    /// Lines seen so far.
-    pub fn lines(&self) -> u64 {
-        self.lines.load(Ordering::Relaxed)
-    }
-
-    /// Bytes put into the spill directory so far.
-    pub fn spilled_bytes(&self) -> u64 {
-        self.spilled_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Makes it end soon, with [`CorpusError::Cancelled`].
-    pub fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::Relaxed);
-    }
-
-    fn check(&self) -> Result<(), CorpusError> {
-        if self.is_cancelled.load(Ordering::Relaxed) { Err(CorpusError::Cancelled) } else { Ok(()) }
-    }
-}
-
-/// Text taken from a file at a time: with the buffers it is written to, it stays in a core's cache.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// No line of a coupon file comes near this.
-pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How memory is divided.
 struct Plan {
@@ -168,6 +126,12 @@ pub fn digest(
     };
     let (piles, tally) = reading.run(plan.threads, partitions)?;
 
+    let places: Vec<_> = classes
+        .iter()
+        .enumerate()
+        .flat_map(|(at, class)| (0..class.partitions).map(move |partition| (class, (at, partition))))
+        .collect();
+    let codes_by_file = codes_by_file(&piles, &places, files);
     let matching = Matching {
         store: &store,
         piles: &piles,
@@ -176,37 +140,40 @@ pub fn digest(
         table_bytes: plan.table_bytes,
     };
     let collector = Mutex::new(Collector::new(&store.spill, plan.results_bytes));
-    let places: Vec<_> = classes
-        .iter()
-        .enumerate()
-        .flat_map(|(at, class)| (0..class.partitions).map(move |partition| (class, (at, partition))))
-        .collect();
     let next = AtomicUsize::new(0);
-    all(settings.threads.get(), || {
+    let seen = all(settings.threads.get(), || {
+        let mut likeness = Likeness::new(files, codes_by_file.iter().sum());
         while let Some((class, at)) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
             progress.check()?;
-            matching.run(class, *at, |code, files| {
+            matching.run(class, *at, &mut likeness, |code, files| {
                 collector.lock().unwrap_or_else(PoisonError::into_inner).add(code, files)
             })?;
-            progress.spilled_bytes.store(store.spill.bytes(), Ordering::Relaxed);
+            progress.note_spilled(store.spill.bytes());
         }
-        Ok(())
+        Ok(likeness)
     })?;
+    let (same, contained) = likeness::conclude(&seen);
     let (count, found, runs) = collector.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-    let mut codes_by_file = vec![0; files];
-    for (_, (class, partition)) in &places {
-        for piles in &piles {
-            piles.count(*class, *partition, &mut codes_by_file);
-        }
-    }
     drop(piles);
     let codes = Codes::new(store.spill, count, found, runs);
-    Ok(Corpus { codes, codes_by_file, lines: tally.lines, malformed_lines: tally.malformed_lines })
+    let Tally { lines, malformed_lines } = tally;
+    Ok(Corpus { codes, codes_by_file, same, contained, lines, malformed_lines })
+}
+
+/// How many lines of each file are codes.
+fn codes_by_file(piles: &[Piles], places: &[(&Class, (usize, usize))], files: usize) -> Vec<u64> {
+    let mut codes = vec![0; files];
+    for (_, (class, partition)) in places {
+        for piles in piles {
+            piles.count(*class, *partition, &mut codes);
+        }
+    }
+    codes
 }
 
 /// Runs the same on so many threads. What made one of them fail is everybody's failure; that the others stopped because
 /// of it is none.
-fn all<T: Send>(
+pub(crate) fn all<T: Send>(
     threads: usize,
     work: impl Fn() -> Result<T, CorpusError> + Sync,
 ) -> Result<Vec<T>, CorpusError> {
@@ -223,182 +190,4 @@ fn all<T: Send>(
         }
     });
     failure.map_or(Ok(done), Err)
-}
-
-/// Whole lines of a file.
-struct Chunk {
-    file: u16,
-    buffer: Vec<u8>,
-    bytes: usize,
-}
-
-/// The reading of all files.
-struct Reading<'r> {
-    /// Files that nobody reads yet, the largest last.
-    waiting: Mutex<Vec<(u16, CouponSource)>>,
-    scanner: Scanner,
-    inflate: Inflate,
-    progress: &'r Progress,
-    /// Threads that have no file and wait for chunks.
-    idle: AtomicUsize,
-    /// Set when one has failed: the others need not go on.
-    has_failed: AtomicBool,
-}
-
-impl<'r> Reading<'r> {
-    fn new(sources: Vec<CouponSource>, settings: &Settings, progress: &'r Progress) -> Self {
-        let mut waiting: Vec<_> = (0..).zip(sources).collect();
-        waiting.sort_by_key(|(_, source)| source.size_bytes);
-        Self {
-            waiting: Mutex::new(waiting),
-            scanner: Scanner::new(settings.rule),
-            inflate: settings.inflate,
-            progress,
-            idle: AtomicUsize::new(0),
-            has_failed: AtomicBool::new(false),
-        }
-    }
-
-    fn run<'s>(
-        &self,
-        threads: usize,
-        partitions: impl Fn() -> Partitions<'s> + Sync,
-    ) -> Result<(Vec<Piles>, Tally), CorpusError> {
-        let (give, take) = crossbeam_channel::bounded(threads);
-        // Each reader has a sender of its own: when the last one is done, those who wait for chunks are, too.
-        let senders = Mutex::new(vec![give; threads]);
-        let worked = all(threads, || {
-            let give = senders.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut worker = Worker { reading: self, codes: partitions(), tally: Tally::default() };
-            // Dropped before helping: whoever waits for chunks must not be one of those who are waited for.
-            let outcome = give
-                .map_or(Ok(()), |give| worker.read_files(&give))
-                .and_then(|()| worker.help(&take))
-                .and_then(|()| Ok((worker.codes.finish()?, worker.tally)));
-            if outcome.is_err() {
-                self.has_failed.store(true, Ordering::Relaxed);
-            }
-            outcome
-        });
-        let mut tally = Tally::default();
-        let mut piles = Vec::new();
-        for (pile, part) in worked? {
-            tally.lines += part.lines;
-            tally.malformed_lines += part.malformed_lines;
-            piles.push(pile);
-        }
-        Ok((piles, tally))
-    }
-
-    fn next_file(&self) -> Option<(u16, CouponSource)> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-}
-
-struct Worker<'w, 's> {
-    reading: &'w Reading<'w>,
-    codes: Partitions<'s>,
-    tally: Tally,
-}
-
-impl Worker<'_, '_> {
-    fn read_files(&mut self, give: &Sender<Chunk>) -> Result<(), CorpusError> {
-        while let Some((file, source)) = self.reading.next_file() {
-            self.read_file(file, source, give)?;
-        }
-        Ok(())
-    }
-
-    /// Takes chunks of others until there are none.
-    fn help(&mut self, take: &Receiver<Chunk>) -> Result<(), CorpusError> {
-        self.reading.idle.fetch_add(1, Ordering::Relaxed);
-        for Chunk { file, buffer, bytes } in take {
-            self.scan(file, &buffer[..bytes])?;
-        }
-        Ok(())
-    }
-
-    fn read_file(
-        &mut self,
-        file: u16,
-        source: CouponSource,
-        give: &Sender<Chunk>,
-    ) -> Result<(), CorpusError> {
-        let CouponSource { name, content, .. } = source;
-        let content = Counted::new(content, &self.reading.progress.bytes_read);
-        let position = content.position();
-        let mut decoder = Decoder::new(Box::new(content), self.reading.inflate);
-        let mut buffer = vec![0; CHUNK_BYTES];
-        let (mut filled, mut text_bytes, mut is_first) = (0, 0_u64, true);
-        loop {
-            if self.reading.has_failed.load(Ordering::Relaxed) {
-                return Err(CorpusError::Cancelled);
-            }
-            self.reading.progress.check()?;
-            if filled == buffer.len() {
-                if filled > MAX_LINE_BYTES {
-                    return Err(CorpusError::LineTooLong { name, offset: text_bytes });
-                }
-                buffer.resize((filled * 2).min(MAX_LINE_BYTES + 1), 0);
-            }
-            let read = decoder.read(&mut buffer[filled..]);
-            let read = read.map_err(|cause| CorpusError::Unreadable {
-                name: name.clone(),
-                offset: position.load(Ordering::Relaxed),
-                cause,
-            })?;
-            let is_end = read == 0;
-            filled += read;
-            if !is_end && filled < buffer.len() {
-                continue;
-            }
-            if is_first && buffer[..filled].starts_with(BYTE_ORDER_MARK) {
-                buffer.copy_within(BYTE_ORDER_MARK.len()..filled, 0);
-                filled -= BYTE_ORDER_MARK.len();
-            }
-            if is_first && is_end && filled == 0 {
-                return Err(CorpusError::Empty(name));
-            }
-            is_first = false;
-            let whole = if is_end {
-                filled
-            } else {
-                memchr::memrchr(b'\n', &buffer[..filled]).map_or(0, |end| end + 1)
-            };
-            if whole > 0 {
-                buffer = self.pass_on(Chunk { file, buffer, bytes: whole }, filled, give)?;
-                (filled, text_bytes) = (filled - whole, text_bytes + whole as u64);
-            }
-            if is_end {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Gives the chunk to somebody idle, or else sees to it here. Returns a buffer that begins with what came after it.
-    fn pass_on(&mut self, chunk: Chunk, filled: usize, give: &Sender<Chunk>) -> Result<Vec<u8>, CorpusError> {
-        let rest = chunk.bytes..filled;
-        let mut chunk = chunk;
-        if self.reading.idle.load(Ordering::Relaxed) > 0 {
-            let mut next = vec![0; chunk.buffer.len()];
-            next[..rest.len()].copy_from_slice(&chunk.buffer[rest.clone()]);
-            match give.try_send(chunk) {
-                Ok(()) => return Ok(next),
-                Err(refused) => chunk = refused.into_inner(),
-            }
-        }
-        self.scan(chunk.file, &chunk.buffer[..chunk.bytes])?;
-        chunk.buffer.copy_within(rest, 0);
-        Ok(chunk.buffer)
-    }
-
-    fn scan(&mut self, file: u16, text: &[u8]) -> Result<(), CorpusError> {
-        let tally = self.reading.scanner.scan(text, file, &mut self.codes)?;
-        self.tally.lines += tally.lines;
-        self.tally.malformed_lines += tally.malformed_lines;
-        let progress = self.reading.progress;
-        progress.lines.fetch_add(tally.lines, Ordering::Relaxed);
-        progress.spilled_bytes.store(self.codes.spilled_bytes(), Ordering::Relaxed);
-        Ok(())
-    }
 }

@@ -5,14 +5,18 @@
 //!
 //! Lines become numbers ([`code`]), which are spread over partitions by a random bijection ([`class`]) and collected
 //! there, in memory or in a nameless temporary file ([`partition`], [`spill`]). Then each partition is compared by
-//! itself ([`matching`]), and what is found is sorted ([`results`]). [`digest`] puts threads to all of that.
+//! itself ([`matching`], [`likeness`]), and what is found is sorted ([`results`]). [`digest`] puts threads to all of that.
 
+mod binary;
 mod class;
 mod code;
 mod decode;
 mod digest;
+mod likeness;
 mod matching;
 mod partition;
+mod progress;
+mod reading;
 mod results;
 mod scan;
 mod source;
@@ -21,9 +25,12 @@ mod spill;
 use std::io;
 use std::path::PathBuf;
 
+pub use binary::Binary;
 pub use code::{Code, Rule};
 pub use decode::Inflate;
-pub use digest::{Progress, Settings, digest};
+pub use digest::{Settings, digest};
+pub use likeness::{Contained, Same};
+pub use progress::Progress;
 pub use results::Codes;
 pub use source::CouponSource;
 
@@ -34,6 +41,10 @@ pub struct Corpus {
     pub codes: Codes,
     /// How many lines of each file are codes, in the order of the files.
     pub codes_by_file: Vec<u64>,
+    /// Files that hold the same codes. Their order, repeated and malformed lines, and compression make no difference.
+    pub same: Vec<Same>,
+    /// Files of which nearly all codes are in another one, as far as the comparison shows it.
+    pub contained: Vec<Contained>,
     /// All lines.
     pub lines: u64,
     /// Lines that are neither codes nor empty.
@@ -58,12 +69,22 @@ pub enum CorpusError {
     #[error("{0} is empty")]
     Empty(String),
     /// A line is longer than any code file has.
-    #[error("{name}: the line at byte {offset} of the text is longer than {} bytes", digest::MAX_LINE_BYTES)]
+    #[error("{name}: the line at byte {offset} of the text is longer than {} bytes", reading::MAX_LINE_BYTES)]
     LineTooLong {
         /// Which file.
         name: String,
         /// Where the line begins in its text.
         offset: u64,
+    },
+    /// A file is no text.
+    #[error("{name}: what stands at byte {offset} of the text is {what}")]
+    Binary {
+        /// Which file.
+        name: String,
+        /// Where that shows in its text.
+        offset: u64,
+        /// What it is instead.
+        what: Binary,
     },
     /// There are more files than can be told apart.
     #[error("{files} files are more than {}", Settings::MOST_FILES)]

@@ -7,6 +7,7 @@
 use crate::CorpusError;
 use crate::class::Class;
 use crate::code::Code;
+use crate::likeness::Likeness;
 use crate::partition::{Piles, Store};
 
 /// What the comparison needs to know.
@@ -20,34 +21,48 @@ pub(crate) struct Matching<'m> {
 }
 
 impl Matching<'_> {
-    /// Hands every code of the partition that stands in enough files to `found`, with the number of files.
+    /// Hands every code of the partition that stands in enough files to `found`, with the number of files; and tells
+    /// `likeness` which files have which codes.
     pub(crate) fn run(
         &self,
         class: &Class,
         at: (usize, usize),
+        likeness: &mut Likeness,
         mut found: impl FnMut(Code, u16) -> Result<(), CorpusError>,
     ) -> Result<(), CorpusError> {
         let mut counts = vec![0; self.files];
         for piles in self.piles {
             piles.count(at.0, at.1, &mut counts);
         }
-        let is_large = largest(&counts, self.min_files.saturating_sub(1) as usize);
+        likeness.begin(at.1, &counts);
+        let mut is_large = largest(&counts, self.min_files.saturating_sub(1) as usize);
+        likeness.keep_one_of_each_group(&mut is_large);
         let candidates: u64 =
             counts.iter().zip(&is_large).filter(|(_, is_large)| !**is_large).map(|(count, _)| count).sum();
         if candidates == 0 {
+            counts.iter().enumerate().for_each(|(file, lines)| likeness.note_alone(file, *lines));
             return Ok(());
         }
         let words = self.files.div_ceil(u64::BITS as usize);
         let most = (self.table_bytes / (size_of::<u64>() * (1 + words) * Table::ROOM)).max(Table::LEAST);
         let expected = usize::try_from(candidates).unwrap_or(usize::MAX).min(most);
         let mut table = Table::new(expected, words);
+        let mut alone = vec![0; self.files];
         // More different codes than fit are looked at in several rounds, each for a part of them.
         let mut rounds = 1;
         let mut round = 0;
         while round < rounds {
             table.clear();
-            if self.look(class, at, &is_large, &mut table, (round, rounds))? {
-                for (remainder, files) in table.entries() {
+            alone.fill(0);
+            if self.look(class, at, &is_large, &mut table, &mut alone, (round, rounds))? {
+                alone.iter().enumerate().for_each(|(file, lines)| likeness.note_alone(file, *lines));
+                let mut is_curious = likeness.is_curious();
+                for (remainder, in_files) in table.entries() {
+                    if is_curious {
+                        likeness.note(in_files);
+                        is_curious = likeness.is_curious();
+                    }
+                    let files = in_files.iter().map(|word| word.count_ones()).sum::<u32>();
                     if files >= self.min_files {
                         let number = class.join(at.1, remainder);
                         let files = u16::try_from(files).unwrap_or(u16::MAX);
@@ -62,13 +77,15 @@ impl Matching<'_> {
         Ok(())
     }
 
-    /// Fills the table with the codes of a round. `false` if they are too many.
+    /// Fills the table with the codes of a round, and counts those of the largest files that stand in none of the
+    /// others. `false` if there are too many.
     fn look(
         &self,
         class: &Class,
         at: (usize, usize),
         is_large: &[bool],
         table: &mut Table,
+        alone: &mut [u64],
         (round, rounds): (u64, u64),
     ) -> Result<bool, CorpusError> {
         // By the lowest bits, read from the lowest on: so round r, halved, becomes the rounds 2r and 2r + 1.
@@ -82,6 +99,7 @@ impl Matching<'_> {
                     if is_large[usize::from(file)] != wants_large || !fits {
                         return;
                     }
+                    let mut unknown = 0;
                     for code in codes.chunks_exact(class.width as usize) {
                         let mut bytes = [0; 8];
                         bytes[..code.len()].copy_from_slice(code);
@@ -89,8 +107,13 @@ impl Matching<'_> {
                         if rounds > 1 && !is_due(remainder) {
                             continue;
                         }
-                        fits &= table.note(remainder, file, !wants_large);
+                        match table.note(remainder, file, !wants_large) {
+                            Noted::Known => {}
+                            Noted::Unknown => unknown += 1,
+                            Noted::Full => fits = false,
+                        }
                     }
+                    alone[usize::from(file)] += unknown;
                 })?;
                 if !fits {
                     return Ok(false);
@@ -110,6 +133,16 @@ fn largest(counts: &[u64], number: usize) -> Vec<bool> {
         is_large[file] = true;
     }
     is_large
+}
+
+/// What became of a code.
+enum Noted {
+    /// The table has it.
+    Known,
+    /// The table does not have it, and needs not.
+    Unknown,
+    /// The table should have it and has no room.
+    Full,
 }
 
 /// Codes of one partition and the files they stand in. Open addressing: mixed numbers are as good as hashed.
@@ -142,16 +175,15 @@ impl Table {
         self.used = 0;
     }
 
-    /// Notes that a code stands in a file; one that is not there yet only if it `may_be_new`. `false` if the table is
-    /// full.
-    fn note(&mut self, remainder: u64, file: u16, may_be_new: bool) -> bool {
+    /// Notes that a code stands in a file; one that is not there yet only if it `may_be_new`.
+    fn note(&mut self, remainder: u64, file: u16, may_be_new: bool) -> Noted {
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         let mask = self.keys.len() - 1;
         let mut place = (remainder.wrapping_mul(GOLDEN) >> 20) as usize & mask;
         loop {
             match self.keys[place] {
-                0 if !may_be_new => return true,
-                0 if self.used == self.most => return false,
+                0 if !may_be_new => return Noted::Unknown,
+                0 if self.used == self.most => return Noted::Full,
                 0 => {
                     self.used += 1;
                     self.keys[place] = remainder + 1;
@@ -163,17 +195,13 @@ impl Table {
                 }
             }
             self.files[place * self.words + usize::from(file) / 64] |= 1 << (file % 64);
-            return true;
+            return Noted::Known;
         }
     }
 
-    /// The codes and in how many files each stands.
-    fn entries(&self) -> impl Iterator<Item = (u64, u32)> {
+    /// The codes, and the files in which each stands.
+    fn entries(&self) -> impl Iterator<Item = (u64, &[u64])> {
         let files = self.files.chunks_exact(self.words);
-        self.keys
-            .iter()
-            .zip(files)
-            .filter(|(key, _)| **key != 0)
-            .map(|(key, files)| (key - 1, files.iter().map(|word| word.count_ones()).sum()))
+        self.keys.iter().zip(files).filter(|(key, _)| **key != 0).map(|(key, files)| (key - 1, files))
     }
 }

@@ -1,14 +1,29 @@
 //! From whole lines of text to codes.
 
-use crate::CorpusError;
 use crate::code::{Rule, digit, eight};
 use crate::partition::Partitions;
+use crate::{Binary, CorpusError};
 
 /// What was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub lines: u64,
     pub malformed_lines: u64,
+}
+
+/// Why text was not read to its end.
+#[derive(Debug)]
+pub(crate) enum Unscanned {
+    /// This byte is NUL.
+    Nul(usize),
+    /// A code could not be put away.
+    Failed(CorpusError),
+}
+
+impl From<CorpusError> for Unscanned {
+    fn from(error: CorpusError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Finds the codes in text.
@@ -47,7 +62,7 @@ impl Scanner {
         text: &[u8],
         file: u16,
         codes: &mut Partitions<'_>,
-    ) -> Result<Tally, CorpusError> {
+    ) -> Result<Tally, Unscanned> {
         let mut tally = Tally::default();
         let mut rest = text;
         while !rest.is_empty() {
@@ -56,7 +71,10 @@ impl Scanner {
             self.usual::<9>(&mut rest, file, codes, &mut tally)?;
             self.usual::<10>(&mut rest, file, codes, &mut tally)?;
             if rest.len() == before {
-                let line_bytes = self.unusual(rest, file, codes, &mut tally)?;
+                let line_bytes = self.unusual(rest, file, codes, &mut tally).map_err(|stop| match stop {
+                    Unscanned::Nul(at) => Unscanned::Nul(text.len() - rest.len() + at),
+                    Unscanned::Failed(error) => Unscanned::Failed(error),
+                })?;
                 rest = &rest[line_bytes..];
                 tally.lines += 1;
             }
@@ -92,12 +110,17 @@ impl Scanner {
         file: u16,
         codes: &mut Partitions<'_>,
         tally: &mut Tally,
-    ) -> Result<usize, CorpusError> {
+    ) -> Result<usize, Unscanned> {
         let end = memchr::memchr(b'\n', rest);
-        let line = rest[..end.unwrap_or(rest.len())].trim_ascii();
-        match self.rule.number(line) {
-            Some(number) => codes.sink(self.classes[line.len()], file).push(number)?,
-            None => tally.malformed_lines += u64::from(!line.is_empty()),
+        let whole = &rest[..end.unwrap_or(rest.len())];
+        let line = whole.trim_ascii();
+        if let Some(number) = self.rule.number(line) {
+            codes.sink(self.classes[line.len()], file).push(number)?;
+        } else if let Some(at) = memchr::memchr(Binary::NUL, whole) {
+            // Only here: a line with NUL in it is never a code.
+            return Err(Unscanned::Nul(at));
+        } else {
+            tally.malformed_lines += u64::from(!line.is_empty());
         }
         Ok(end.map_or(rest.len(), |end| end + 1))
     }

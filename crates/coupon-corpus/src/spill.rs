@@ -49,10 +49,11 @@ impl Spill {
     /// Appends a block to a file, which only one thread does. What is in `content` after the `used` bytes fills the last
     /// page.
     pub(crate) fn append(&self, file: u16, content: &[u8], used: usize) -> Result<Block, CorpusError> {
-        let stored = &content[..used.next_multiple_of(Self::PAGE_BYTES).min(content.len())];
-        if self.all_bytes.fetch_add(stored.len() as u64, Ordering::Relaxed) + stored.len() as u64
-            > self.limit_bytes
-        {
+        let pages_bytes = used.next_multiple_of(Self::PAGE_BYTES);
+        let stored = &content[..pages_bytes.min(content.len())];
+        // Whole pages, which is what the disk gives, whether or not the last one is written whole.
+        let taken = pages_bytes as u64;
+        if self.all_bytes.fetch_add(taken, Ordering::Relaxed) + taken > self.limit_bytes {
             let (directory, limit_bytes) = (self.directory.clone(), self.limit_bytes);
             return Err(CorpusError::SpillLimit { directory, limit_bytes });
         }
@@ -62,10 +63,7 @@ impl Spill {
         self.file(file)
             .and_then(|file| file.write_all_at(stored, offset))
             .map_err(|cause| self.failed(cause))?;
-        end.store(
-            (offset + stored.len() as u64).next_multiple_of(Self::PAGE_BYTES as u64),
-            Ordering::Relaxed,
-        );
+        end.store(offset + taken, Ordering::Relaxed);
         Ok(Block { file, offset, bytes })
     }
 

@@ -8,23 +8,9 @@ use std::time::{Duration, Instant};
 
 use coupon_corpus::{Corpus, Progress, Settings, digest};
 
+use crate::coupon_copies;
 use crate::coupon_files::{self, CouponFile};
-use crate::{LoadError, MemoryBudget};
-
-/// How to read coupon files.
-#[derive(Debug, Clone, Copy)]
-pub struct CouponOptions {
-    /// In how many files a code must stand to be valid.
-    pub min_files: u32,
-    /// How much memory to use.
-    pub memory_budget: MemoryBudget,
-}
-
-impl Default for CouponOptions {
-    fn default() -> Self {
-        Self { min_files: 2, memory_budget: MemoryBudget::default() }
-    }
-}
+use crate::{CouponOptions, LoadError};
 
 /// Finds the codes in files, and in the files of folders, without a database.
 pub fn find_coupons(paths: &[PathBuf], options: &CouponOptions) -> Result<Corpus, LoadError> {
@@ -41,6 +27,7 @@ pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corp
     let settings = Settings {
         min_files: options.min_files,
         memory_budget_bytes: options.memory_budget.0,
+        spill_limit_bytes: options.spill_limit.0,
         ..Settings::default()
     };
     let bytes = sources.iter().map(|source| source.size_bytes).sum();
@@ -66,6 +53,7 @@ pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corp
     if let Some((file, _)) = files.iter().zip(&corpus.codes_by_file).find(|(_, codes)| **codes == 0) {
         return Err(LoadError::NoCodes(file.name()));
     }
+    coupon_copies::check(files, &corpus, options)?;
     tracing::info!(
         files = files.len(),
         lines = corpus.lines,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use coupon_corpus::CorpusError;
 use database::LockError;
 
+use crate::SpillLimit;
+
 /// A load failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -18,10 +20,46 @@ pub enum LoadError {
     Unreadable(PathBuf, #[source] io::Error),
     /// A coupon file is damaged; nothing was written.
     #[error(transparent)]
-    Coupons(#[from] CorpusError),
+    Coupons(CorpusError),
+    /// What does not fit into memory is more than may be put on the disk; nothing was written.
+    #[error(
+        "coupon files need more than {limit} in {directory} for what does not fit into memory; allow more with \
+         SPILL_SIZE_LIMIT (--spill-size-limit), or give more memory with MEMORY_BUDGET",
+        directory = directory.display()
+    )]
+    SpillLimit {
+        /// The directory meant.
+        directory: PathBuf,
+        /// How much may be put there.
+        limit: SpillLimit,
+    },
     /// A coupon file has lines, but no code in them: it is something else, and would make all codes invalid.
     #[error("{0} holds no coupon code at all")]
     NoCodes(String),
+    /// One list is there several times.
+    #[error(
+        "{} hold the same {codes} codes, so that one list would count as {} files; remove all of them but one, or \
+         allow it with --allow-same-files (ALLOW_SAME_FILES=true)",
+        files.join(" and "),
+        files.len()
+    )]
+    SameFiles {
+        /// The names of the files.
+        files: Vec<String>,
+        /// How many codes each of them holds.
+        codes: u64,
+    },
+    /// Codes are published, and none would be.
+    #[error(
+        "no code stands in at least {min_files} of the coupon files, which would make every published code \
+         invalid ({published}); check the files, or allow it with --allow-empty (ALLOW_EMPTY=true)"
+    )]
+    NoValidCodes {
+        /// In how many files a code must stand.
+        min_files: u32,
+        /// How many codes are published.
+        published: u64,
+    },
     /// No code can stand in so many files.
     #[error("no code can stand in {min_files} of {files} files")]
     TooFewFiles {
@@ -42,6 +80,17 @@ pub enum LoadError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
+}
+
+impl From<CorpusError> for LoadError {
+    fn from(error: CorpusError) -> Self {
+        match error {
+            CorpusError::SpillLimit { directory, limit_bytes } => {
+                Self::SpillLimit { directory, limit: SpillLimit(limit_bytes) }
+            }
+            error => Self::Coupons(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for LoadError {

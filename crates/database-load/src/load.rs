@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use coupon_corpus::Corpus;
 use database::{Connection, DatabaseUrl, JobLock, Transaction};
-use domain::{Clock, Pepper, Product, Promotion, Timestamp};
+use domain::{Clock, Pepper, Product, Timestamp};
 use sha2::{Digest, Sha256};
 use telemetry::traces;
 use tracing::{Instrument, Span};
 
-use crate::coupon_digest::{self, CouponOptions};
-use crate::ledger::{self, ContentHash, Seed};
-use crate::orders::{self, Known, PastOrder};
+use crate::candidate::Candidate;
+use crate::coupon_digest;
+use crate::ledger::{self, ContentHash};
+use crate::orders::{self, Known};
+use crate::parsed::Parsed;
 use crate::source::Content;
-use crate::users::User;
-use crate::{BadData, Counts, DataSet, LoadError, Outcome, Source, Summary, products, promotions, users};
-use crate::{coupon_files, coupons};
+use crate::{BadData, Counts, CouponOptions, DataSet, LoadError, Outcome, Source, Summary};
+use crate::{coupon_files, coupons, products, promotions, taken_away, users};
 
 /// How to load.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Publish again what is published already.
     pub force: bool,
+    /// Take away all that is live of a data set if its file has no rows.
+    pub allow_empty: bool,
     /// How long to wait for another run.
     pub lock_wait: Duration,
     /// How to read coupon files.
@@ -40,6 +42,7 @@ impl Default for Options {
             only: DataSet::ALL.to_vec(),
             dry_run: false,
             force: false,
+            allow_empty: false,
             lock_wait,
             coupons: CouponOptions::default(),
         }
@@ -65,22 +68,6 @@ pub struct Load<'l> {
 const FORMAT: u8 = 1;
 
 const LOCK: JobLock = JobLock { name: "load", key: 0x6f66_6461_7461_6c64 };
-
-/// A file, and whether it differs from what is published.
-struct Candidate {
-    data_set: DataSet,
-    content: Content,
-    hash: ContentHash,
-    is_published: bool,
-}
-
-enum Parsed {
-    Products(Vec<Product>),
-    Users(Vec<User>),
-    Promotions(Vec<Promotion>),
-    Orders(Vec<PastOrder>),
-    Coupons(Corpus),
-}
 
 impl Load<'_> {
     /// Loads. Looks first and locks only if something changed; nothing is written before every file has been found
@@ -141,6 +128,12 @@ impl Load<'_> {
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Summary>, LoadError> {
         let parsed = self.parse(connection, &candidates).await?;
+        if !self.options.allow_empty {
+            let parsed = parsed.iter().map(|(parsed, _)| parsed.as_ref());
+            let data_sets =
+                candidates.iter().zip(parsed).filter_map(|(candidate, parsed)| Some((candidate, parsed?)));
+            taken_away::check(connection, data_sets, self.options.coupons.min_files).await?;
+        }
         let mut summaries = Vec::new();
         if self.options.dry_run {
             // One transaction, so that orders find the clients that this run would have brought; then forgotten.
@@ -153,6 +146,13 @@ impl Load<'_> {
                         let now = self.clock.now();
                         let counts =
                             self.apply(&mut transaction, parsed, now).instrument(span.clone()).await?;
+                        let taken_away = match parsed {
+                            Parsed::Coupons(_) => {
+                                taken_away::least_of_codes(transaction.connection(), counts.read).await?
+                            }
+                            _ => counts,
+                        };
+                        taken_away::warn(candidate.data_set, &taken_away);
                         candidate.summary(span, Outcome::DryRun, counts, started)
                     }
                 });
@@ -197,7 +197,7 @@ impl Load<'_> {
                     let corpus = coupon_digest::read(files, &self.options.coupons).inspect_err(|_| {
                         traces::fail(&span, "bad_data", "a file is wrong or does not fit");
                     })?;
-                    parsed.push((Some(Parsed::Coupons(corpus)), span));
+                    parsed.push((Some(Parsed::Coupons(corpus.into())), span));
                     continue;
                 }
             };
@@ -258,7 +258,8 @@ impl Load<'_> {
     ) -> Result<Summary, LoadError> {
         let (started, started_at) = (Instant::now(), self.clock.now());
         if let Parsed::Coupons(corpus) = parsed {
-            let counts = coupons::publish(connection, corpus, &candidate.hash, self.clock).await?;
+            let counts = coupons::publish(connection, *corpus, &candidate.hash, self.clock).await?;
+            taken_away::warn(candidate.data_set, &counts);
             return Ok(candidate.summary(span, Outcome::Published, counts, started));
         }
         let mut transaction = connection.begin_write().await?;
@@ -267,6 +268,7 @@ impl Load<'_> {
         ledger::publish(transaction.connection(), data_set, &candidate.hash, counts.read, started_at, now)
             .await?;
         transaction.commit().await?;
+        taken_away::warn(data_set, &counts);
         Ok(candidate.summary(span, Outcome::Published, counts, started))
     }
 
@@ -289,73 +291,4 @@ impl Load<'_> {
             }
         }
     }
-}
-
-impl Candidate {
-    const fn is_missing(&self) -> bool {
-        matches!(self.content, Content::None)
-    }
-
-    /// The span of loading it, `dataload.loadProducts`.
-    fn span(&self) -> Span {
-        let name = match self.data_set {
-            DataSet::Products => "dataload.loadProducts",
-            DataSet::Users => "dataload.loadUsers",
-            DataSet::Promotions => "dataload.loadPromotions",
-            DataSet::Orders => "dataload.loadOrders",
-            DataSet::Coupons => "dataload.loadCoupons",
-        };
-        telemetry::span!("dataload.load", otel.name = name)
-    }
-
-    fn summary(&self, span: &Span, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        traces::set(span, "dataload.outcome", outcome.name());
-        let rows = [
-            ("dataload.rows.read", counts.read),
-            ("dataload.rows.added", counts.added),
-            ("dataload.rows.changed", counts.changed),
-            ("dataload.rows.retired", counts.retired),
-        ];
-        for (name, rows) in rows {
-            traces::set(span, name, i64::try_from(rows).unwrap_or(i64::MAX));
-        }
-        Summary { data_set: self.data_set, outcome, counts, duration_ms }
-    }
-
-    fn nothing_to_do(&self, span: &Span) -> Summary {
-        let outcome = if self.is_missing() { Outcome::NoFile } else { Outcome::Unchanged };
-        let summary = self.summary(span, outcome, Counts::default(), Instant::now());
-        Summary { duration_ms: 0, ..summary }
-    }
-}
-
-/// What an embedded start does: loads a database that nothing was ever loaded into or made in, and leaves any other
-/// alone. A first load that was interrupted is completed. Returns `None` if there was nothing to do.
-pub async fn seed_if_never_loaded(
-    load: Load<'_>,
-    connection: &mut Connection,
-) -> Result<Option<Vec<Summary>>, LoadError> {
-    let mut options = load.options.clone();
-    match ledger::seed(connection.as_mut()).await? {
-        Seed::Over => return Ok(None),
-        Seed::NeverBegun => ledger::begin_seed(connection.as_mut(), load.clock.now()).await?,
-        Seed::Unfinished => {
-            let mut missing = Vec::new();
-            for data_set in options.only {
-                if ledger::published_hash(connection.as_mut(), data_set).await?.is_none() {
-                    missing.push(data_set);
-                }
-            }
-            options.only = missing;
-        }
-    }
-    let is_resumed = options.only.len() < load.options.only.len();
-    let summaries = match (Load { options: &options, ..load }).run(connection).await {
-        // What was left is not in the source.
-        Err(LoadError::NothingToLoad(..)) if is_resumed => Vec::new(),
-        summaries => summaries?,
-    };
-    ledger::end_seed(connection.as_mut(), load.clock.now()).await?;
-    Ok(Some(summaries))
 }

@@ -1,103 +1,23 @@
 //! `database-load`: run before the API as an init container, and again as a CronJob.
 
+mod arguments;
 mod print;
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
 use coupon_corpus::CorpusError;
 use database::settings::{self, Refusal, SettingError};
-use database::{Access, Canceller, ConnectError, DatabaseArgs, DatabaseUrl, LockError, Session};
-use database_load::{
-    CouponOptions, DataSet, Load, LoadError, MemoryBudget, Options, PepperArgs, Source, SourceArgs, Summary,
-    find_coupons,
-};
+use database::{Access, Canceller, ConnectError, DatabaseUrl, LockError, Session};
+use database_load::{DataSet, Load, LoadError, Options, Source, Summary, find_coupons};
 use domain::{Pepper, SystemClock};
-use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry, TelemetryArgs};
+use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry};
 use tracing::Instrument;
 
-const EXIT_CODES: &str = "Exit codes:
-  0    done; unchanged data sets were skipped
-  1    the database failed; the data set at hand was rolled back
-  2    a wrong argument or setting
-  3    the database was not reachable in time, or refused the connection
-  4    a file is wrong or cannot be read; nothing was written
-  5    the database has no tables yet
-  6    another run held the lock for too long
-  7    there is no room for what does not fit into memory
-  130, 143  stopped by SIGINT, SIGTERM";
-
-/// Loads products, users, promotions, orders and coupon codes from files; running APIs follow within a second
-#[derive(Debug, Parser)]
-#[command(version = VERSION, after_help = EXIT_CODES)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    pepper: PepperArgs,
-    /// Load these data sets and no others
-    #[arg(long, value_delimiter = ',', value_name = "LIST")]
-    only: Vec<DataSet>,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Publish again even what is unchanged
-    #[arg(long)]
-    force: bool,
-    /// Write the result to stdout as JSON, and log to stderr
-    #[arg(long, global = true)]
-    json: bool,
-    /// Memory for reading coupon files [default: the smaller of 512MiB and 60 % of the control group's limit]
-    #[arg(long, env = "MEMORY_BUDGET", global = true)]
-    memory_budget: Option<MemoryBudget>,
-    /// How long to wait for the database
-    #[arg(long, env = "WAIT_SECONDS", default_value_t = 60, value_parser = seconds)]
-    wait_seconds: u64,
-    /// How long to wait for another run
-    #[arg(long, env = "LOCK_WAIT_SECONDS", default_value_t = 120, value_parser = seconds)]
-    lock_wait_seconds: u64,
-    #[command(flatten)]
-    telemetry: TelemetryArgs,
-}
-
-/// What to do instead of loading every data set.
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Find the codes that stand in at least so many of these files, and publish or print them
-    Coupons {
-        /// Coupon files: one code a line, gzip or plain; or folders of them
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// In how many of the files a code must stand
-        #[arg(long, default_value_t = CouponOptions::default().min_files, value_parser = clap::value_parser!(u32).range(1..=1024))]
-        min_files: u32,
-        /// Print the codes, sorted, and leave the database alone
-        #[arg(long)]
-        print: bool,
-    },
-}
-
-/// Tells also who takes gzip apart: it makes a difference of two in speed.
-#[cfg(feature = "isal")]
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (gzip by ISA-L)");
-#[cfg(not(feature = "isal"))]
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (gzip by zlib-rs)");
-
-fn seconds(text: &str) -> Result<u64, &'static str> {
-    text.parse()
-        .ok()
-        .filter(|seconds| *seconds <= 86_400)
-        .ok_or("is not a number of seconds up to 86400; example: 60")
-}
+use arguments::{Arguments, Command};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -119,13 +39,15 @@ impl Failure {
             | Self::Load(
                 LoadError::Database(_) | LoadError::Lock(LockError::Database(_) | LockError::File(..)),
             ) => 1,
-            Self::Load(LoadError::Coupons(CorpusError::Spill { .. } | CorpusError::SpillLimit { .. })) => 7,
+            Self::Load(LoadError::SpillLimit { .. } | LoadError::Coupons(CorpusError::Spill { .. })) => 7,
             Self::Connect(_) => 3,
             Self::Load(
                 LoadError::BadData(_)
                 | LoadError::Unreadable(..)
                 | LoadError::Coupons(_)
                 | LoadError::NoCodes(_)
+                | LoadError::NoValidCodes { .. }
+                | LoadError::SameFiles { .. }
                 | LoadError::TooFewFiles { .. }
                 | LoadError::NothingToLoad(..),
             ) => 4,
@@ -148,8 +70,7 @@ struct Job {
 
 impl Job {
     fn new(arguments: &Arguments) -> Result<Self, SettingError> {
-        let mut coupons = CouponOptions::default();
-        coupons.memory_budget = arguments.memory_budget.unwrap_or(coupons.memory_budget);
+        let mut coupons = arguments.coupons.options();
         let mut only = if arguments.only.is_empty() { DataSet::ALL.to_vec() } else { arguments.only.clone() };
         let (mut source, mut prints) = (arguments.source.source(), false);
         if let Some(Command::Coupons { files, min_files, print }) = &arguments.command {
@@ -164,6 +85,7 @@ impl Job {
                 only,
                 dry_run: arguments.dry_run,
                 force: arguments.force,
+                allow_empty: arguments.allow_empty,
                 lock_wait: Duration::from_secs(arguments.lock_wait_seconds),
                 coupons,
             },

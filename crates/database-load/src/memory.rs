@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use coupon_corpus::Settings;
 
-/// An amount of memory, in bytes: `512MiB`, `1GiB`, `64Mi`, `67108864`.
+use crate::amount;
+
+/// An amount of memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBudget(pub u64);
 
@@ -18,17 +20,8 @@ impl FromStr for MemoryBudget {
     type Err = MemoryBudgetError;
 
     fn from_str(text: &str) -> Result<Self, MemoryBudgetError> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let factor = match unit.trim_start().trim_end_matches('B') {
-            "" => 1,
-            "Ki" => 1024,
-            "Mi" => 1024 * 1024,
-            "Gi" => 1024 * 1024 * 1024,
-            _ => return Err(MemoryBudgetError),
-        };
-        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        bytes.filter(|bytes| *bytes >= Settings::LEAST_BUDGET_BYTES).map(Self).ok_or(MemoryBudgetError)
+        let bytes = amount::bytes(text).filter(|bytes| *bytes >= Settings::LEAST_BUDGET_BYTES);
+        bytes.map(Self).ok_or(MemoryBudgetError)
     }
 }
 
@@ -54,13 +47,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_have_units() {
+    fn amounts_from_32_mib_will_do() {
         for (text, bytes) in [
             ("512MiB", Some(512 << 20)),
             ("64Mi", Some(64 << 20)),
             ("1 GiB", Some(1 << 30)),
             ("32768KiB", Some(32 << 20)),
             ("67108864", Some(64 << 20)),
+            ("600M", Some(600_000_000)),
+            ("32Mi", Some(32 << 20)),
+            ("33554431", None),
             ("31MiB", None),
             ("512MB", None),
             ("MiB", None),

@@ -6,7 +6,8 @@ use database::{ConnectionRef, Statement, on_engine};
 use domain::{Money, Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
 use uuid::Uuid;
 
-use crate::table::{Row, read, required};
+use crate::row::Row;
+use crate::table::{read, required};
 use crate::{BadData, Counts, Fault};
 
 /// What order files may refer to.
@@ -77,7 +78,8 @@ pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<P
 }
 
 fn past_line(row: &Row<'_>, known: &Known<'_>) -> Result<PastLine, Fault> {
-    let id: Uuid = row.required("order_id")?;
+    let id = Uuid::parse_str(row.required_text("order_id", 100)?)
+        .map_err(|_| row.fault("order_id", "is not a UUID such as 01990a4c-5a00-7000-8000-000000000001"))?;
     let created_at = Timestamp::parse_rfc3339(row.required_text("created_at", 40)?)
         .ok_or_else(|| row.fault("created_at", "is not a time such as 2026-11-21T04:00:00Z"))?;
     let millis_of_id = id.get_timestamp().map(|moment| {
@@ -95,8 +97,8 @@ fn past_line(row: &Row<'_>, known: &Known<'_>) -> Result<PastLine, Fault> {
         .products
         .get(&row.required("product_id")?)
         .ok_or_else(|| row.fault("product_id", "is no known product"))?;
-    let quantity =
-        Quantity::try_from(row.required::<i64>("quantity")?).map_err(|error| row.fault("quantity", error))?;
+    let units: i64 = row.whole("quantity")?.ok_or_else(|| row.fault("quantity", "is empty"))?;
+    let quantity = Quantity::try_from(units).map_err(|error| row.fault("quantity", error))?;
     let unit_price: Money = row.required("unit_price")?;
     let line = OrderLine { unit_price_cents: unit_price, ..OrderLine::sell(product, quantity) };
     Ok(PastLine { order: PastOrder { id, client: client.to_owned(), created_at, lines: Vec::new() }, line })

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use database::{ConnectionRef, on_engine};
 use domain::{Money, Product, ProductId, ProductImage, Timestamp};
 
-use crate::table::{Row, optional, read, required};
+use crate::row::Row;
+use crate::table::{optional, read, required};
 use crate::{BadData, Counts, Fault};
 
 const IMAGES: [&str; 4] = ["image_thumbnail", "image_mobile", "image_tablet", "image_desktop"];

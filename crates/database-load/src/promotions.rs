@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use database::{ConnectionRef, on_engine};
 use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 
-use crate::table::{Row, optional, read, required};
+use crate::row::Row;
+use crate::table::{optional, read, required};
 use crate::{BadData, Counts, Fault};
 
 /// Reads `promotions.csv`.
@@ -48,14 +49,14 @@ fn promotion(row: &Row<'_>) -> Result<Promotion, Fault> {
     Ok(Promotion {
         code: row.required("code")?,
         kind: kind(row)?,
-        min_items: row.optional("min_items")?.unwrap_or(0),
+        min_items: row.whole("min_items")?.unwrap_or(0),
         min_subtotal: row.optional("min_subtotal")?.unwrap_or(Money::ZERO),
         max_discount: row.optional("max_discount")?,
         starts_at,
         ends_at,
-        max_uses: row.optional("max_uses")?,
-        max_uses_per_client: row.optional("max_uses_per_client")?,
-        active: row.optional("active")?.unwrap_or(true),
+        max_uses: row.whole("max_uses")?,
+        max_uses_per_client: row.whole("max_uses_per_client")?,
+        active: row.truth("active")?.unwrap_or(true),
     })
 }
 

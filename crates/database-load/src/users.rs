@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use database::{ConnectionRef, on_engine};
 use domain::{ApiKeyHash, Pepper, Scopes, Timestamp};
 
-use crate::table::{Row, optional, read, required};
+use crate::row::Row;
+use crate::table::{optional, read, required};
 use crate::{BadData, Counts, Fault};
 
 /// One key of a client.
@@ -50,11 +51,15 @@ fn user(row: &Row<'_>, pepper: &Pepper) -> Result<User, Fault> {
             return Err(row.fault("key_hash", "is given together with key; give one of them"));
         }
     };
-    Ok(User {
-        client: row.required_text("client", 200)?.to_owned(),
-        key_hash,
-        scopes: row.optional("scopes")?.unwrap_or_default(),
-    })
+    Ok(User { client: row.required_text("client", 200)?.to_owned(), key_hash, scopes: scopes(row)? })
+}
+
+fn scopes(row: &Row<'_>) -> Result<Scopes, Fault> {
+    // Without the scope's name: where columns are mixed up it is a key.
+    let unknown = || {
+        row.fault("scopes", "names an unknown scope; scopes are create_order, read_orders, manage_menu and admin, with blanks between them")
+    };
+    row.text("scopes").map_or(Ok(Scopes::default()), |text| text.parse().map_err(|_| unknown()))
 }
 
 fn from_hex(text: &str) -> Option<ApiKeyHash> {

@@ -1,6 +1,7 @@
 //! The digest against what a simple program finds, on files of every shape.
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
 
+mod likeness;
 mod oracle;
 mod refusals;
 

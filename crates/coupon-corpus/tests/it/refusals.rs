@@ -43,6 +43,69 @@ fn damaged_files_are_named() {
     }
 }
 
+/// A file of a tar archive, padded to its end as tar does it.
+fn tar(text: &[u8]) -> Vec<u8> {
+    let mut header = [&b"codes.txt"[..], &[0; 248], b"ustar\x0000", &[0; 247]].concat();
+    header.resize(512, 0);
+    let padding = vec![0; text.len().next_multiple_of(512) - text.len() + 1024];
+    [&header[..], text, &padding].concat()
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    let list: String = (0..3000).map(|number| format!("AAA{number:06}\n")).collect();
+    let stored_zip = [b"PK\x03\x04\x0a\0\0\0\0\0", list.as_bytes()].concat();
+    for (content, said) in [
+        (tar(list.as_bytes()), "what stands at byte 0 of the text is a tar archive; unpack it"),
+        (gzip(list.as_bytes()), "what stands at byte 0 of the text is gzip; unpack it first"),
+        (stored_zip, "what stands at byte 0 of the text is a zip archive"),
+        (utf16(&format!("\u{feff}{list}")), "what stands at byte 0 of the text is UTF-16; save it as UTF-8"),
+        (utf16(&list), "what stands at byte 0 of the text is UTF-16; save it as UTF-8"),
+        // Archives of before 1988 have no magic.
+        ([&[b'c'; 20][..], &[0; 492], list.as_bytes()].concat(), "byte 20 of the text is a NUL byte"),
+        ([list.as_bytes(), b"\0"].concat(), "byte 30000 of the text is a NUL byte, which no text has"),
+        ([list.as_bytes(), &[0; 4096]].concat(), "byte 30000 of the text is a NUL byte"),
+        ([list.as_bytes(), b"HAPPYHRS\0"].concat(), "byte 30008 of the text is a NUL byte"),
+        ([list.as_bytes(), b"   \0\n", list.as_bytes()].concat(), "byte 30003 of the text is a NUL byte"),
+        ([list.as_bytes(), b"HAPPYHRS\0\r\n", list.as_bytes()].concat(), "byte 30008 of the text"),
+    ] {
+        for &inflate in Inflate::ALL {
+            let text = refusal(&gzip(&content), inflate);
+            assert!(text.starts_with("bad.gz: what stands at ") && text.contains(said), "{said}: {text}");
+            // A file that is gzip by itself is not unpacked twice, but once.
+            if !content.starts_with(b"\x1f\x8b") {
+                assert_eq!(refusal(&content, inflate), text);
+            }
+        }
+    }
+}
+
+/// Text is looked at in pieces of 256 KiB, which end where a line does, and by threads that have no file.
+#[test]
+fn a_nul_byte_is_found_wherever_it_is() {
+    let list = "HAPPYHRS\n".repeat(100_000).into_bytes();
+    for at in [0, 1, 7, 8, 262_143, 262_144, 262_145, 524_288, list.len() - 1] {
+        let mut damaged = list.clone();
+        damaged[at] = 0;
+        let expected = format!("bad.gz: what stands at byte {at} of the text is a NUL byte");
+        for &inflate in Inflate::ALL {
+            for content in [damaged.clone(), gzip(&damaged)] {
+                let text = refusal(&content, inflate);
+                assert!(text.starts_with(&expected), "{text}, expected {expected}");
+            }
+        }
+    }
+    // Something so long that it is no line.
+    let mut long = b"X".repeat(3_000_000);
+    long[1_000_000] = 0;
+    let text = refusal(&[b"HAPPYHRS\n", &long[..]].concat(), Inflate::Portable);
+    assert!(text.starts_with("bad.gz: what stands at byte 1000009 of the text is a NUL byte"), "{text}");
+}
+
 #[test]
 fn a_long_line_is_only_malformed() {
     let text = [&b"X".repeat(1_048_576)[..], b"\nHAPPYHRS"].concat();

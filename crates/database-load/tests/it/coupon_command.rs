@@ -110,6 +110,12 @@ fn wrong_arguments_are_refused_with_an_example() {
     for (arguments, fault) in [
         (&[SAMPLES, "--memory-budget", "1MiB"][..], "is not an amount of memory from 32MiB; example: 512MiB"),
         (&[SAMPLES, "--memory-budget", "lots"], "example: 512MiB"),
+        (&[SAMPLES, "--spill-size-limit", "0"], "is not an amount of disk above 0; example: 16Gi"),
+        (
+            &[SAMPLES, "--spill-size-limit", "4GB"],
+            "SPILL_SIZE_LIMIT: \"4GB\" is not an amount of disk above 0",
+        ),
+        (&[SAMPLES, "--spill-size-limit", "-1Gi"], "'-1'"),
         (&[SAMPLES, "--min-files", "0"], "0"),
         (&[SAMPLES, "--min-files", "1025"], "1025"),
         (&[], "required arguments were not provided"),
@@ -154,7 +160,7 @@ async fn codes_that_are_not_well_formed_are_counted(engine: TestEngine) {
     let shop = CouponShop::new(engine).await;
     let text = "BBBBBBBB\r\nbbbbbbbb\nSEVEN77\nELEVENCHARS\n\nBBBB BBB\n";
     shop.write("one.txt", text);
-    shop.write("two.txt", [&b"\xef\xbb\xbf"[..], text.as_bytes(), b"\xff\xfe\0"].concat());
+    shop.write("two.txt", [&b"\xef\xbb\xbf"[..], text.as_bytes(), b"\xff\xfe\x7f"].concat());
     let output = shop.coupons([shop.folder_text()]).output();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let read = line(&output, "coupon files read");

@@ -10,10 +10,12 @@ use crate::coupon_harness::{CouponShop, SAMPLES, gzip, log};
 
 on_both_engines!(
     damaged_files_are_refused,
+    files_that_are_no_text_are_refused,
     files_that_are_not_there_are_refused,
     files_that_would_change_everything_by_mistake_are_refused,
     a_folder_that_cannot_be_read_is_refused,
     no_room_is_refused,
+    more_than_the_spill_limit_is_refused,
 );
 
 /// Runs it; it must fail with this code and these words, and leave everything as it was.
@@ -71,6 +73,33 @@ async fn damaged_files_are_refused(engine: TestEngine) {
         let message = format!("{}{said}", path.display());
         is_refused(&shop, what, shop.load(), 4, &message, cause).await;
         is_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, cause).await;
+    }
+}
+
+async fn files_that_are_no_text_are_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    let list: String = (0..30_000).map(|number| format!("AAA{number:06}\n")).collect();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let mut header = [&b"codes.txt"[..], &[0; 248], b"ustar\x0000", &[0; 247]].concat();
+    header.resize(512, 0);
+    let tar = [&header[..], list.as_bytes(), &[0; 1024]].concat();
+    let nul = "a NUL byte, which no text has; save it as plain text in UTF-8";
+    for (what, content, byte, said) in [
+        ("tar", tar.clone(), 0, "a tar archive; unpack it and use the text file in it"),
+        ("tar.gz", gzip(&tar), 0, "a tar archive; unpack it and use the text file in it"),
+        ("gzip twice", gzip(&gzip(list.as_bytes())), 0, "gzip; unpack it first"),
+        ("UTF-16", utf16(&format!("\u{feff}{list}")), 0, "UTF-16; save it as UTF-8"),
+        ("UTF-16 without a mark", utf16(&list), 0, "UTF-16; save it as UTF-8"),
+        ("xz", b"\xfd7zXZ\0\0\x04\n".to_vec(), 0, "compressed by xz; unpack it first"),
+        ("NUL at the end", [list.as_bytes(), b"\0"].concat(), 300_000, nul),
+        ("NUL within", [b"HAPPYHRS\nHAPPY\0HRS\n", list.as_bytes()].concat(), 14, nul),
+    ] {
+        let path = shop.write("two.txt", content);
+        let message = format!("{}: what stands at byte {byte} of the text is {said}", path.display());
+        is_refused(&shop, what, shop.load(), 4, &message, "").await;
+        is_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, "").await;
+        let print = shop.coupons([shop.folder_text(), "--print"]);
+        is_refused(&shop, what, print, 4, &message, "").await;
     }
 }
 
@@ -174,4 +203,33 @@ async fn no_room_is_refused(engine: TestEngine) {
     let message = format!("{} cannot be used for what does not fit into memory", nowhere.display());
     is_refused(&shop, "no folder", run().env("TMPDIR", &nowhere), 7, &message, "No such file or directory")
         .await;
+}
+
+async fn more_than_the_spill_limit_is_refused(engine: TestEngine) {
+    let shop = CouponShop::new(engine).await;
+    // About 46 MiB, of which some 10 MiB fit into memory.
+    shop.write_large(4);
+    let run = || shop.coupons([shop.folder_text(), "--memory-budget", "32MiB"]);
+    let spill = shop.spill.path().display();
+    for (limit, shown) in [
+        ("10Mi", "10MiB"),
+        ("1M", "1000000 bytes"),
+        ("20971520", "20MiB"),
+        ("0.5MiB", "512KiB"),
+        ("1", "1 byte"),
+    ] {
+        let message = format!(
+            "coupon files need more than {shown} in {spill} for what does not fit into memory; allow more with \
+             SPILL_SIZE_LIMIT (--spill-size-limit), or give more memory with MEMORY_BUDGET"
+        );
+        is_refused(&shop, limit, run().env("SPILL_SIZE_LIMIT", limit), 7, &message, "").await;
+        is_refused(&shop, limit, run().args(["--spill-size-limit", limit]), 7, &message, "").await;
+        let load = shop.load().env("SPILL_SIZE_LIMIT", limit).env("MEMORY_BUDGET", "32MiB");
+        is_refused(&shop, limit, load, 7, &message, "").await;
+    }
+    for limit in ["1Gi", "500M", "1.5GiB", "4e9"] {
+        let output = run().args(["--print"]).env("SPILL_SIZE_LIMIT", limit).output();
+        assert!(output.status.success(), "{limit}: {output:?}");
+        assert_eq!(output.stdout, b"HAPPYHRS\n");
+    }
 }

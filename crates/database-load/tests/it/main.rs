@@ -3,11 +3,14 @@
 
 mod command;
 mod coupon_command;
+mod coupon_copies;
 mod coupon_harness;
 mod coupon_memory;
 mod coupon_refusals;
 mod coupon_signals;
 mod coupons;
+mod csv_files;
+mod empty_files;
 mod harness;
 mod orders;
 mod products;

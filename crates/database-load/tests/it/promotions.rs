@@ -38,13 +38,13 @@ async fn bad_rows_are_named(engine: TestEngine) {
         ("A,percentage,100.01,,,,,,,,", "column value: is above 100 percent"),
         ("A,percentage,,,,,,,,,", "column value: is empty"),
         ("A,free_lowest,1,,,,,,,,", "column value: must be empty for free_lowest"),
-        ("A,fixed,1,-1,,,,,,,", "column min_items: invalid digit"),
+        ("A,fixed,1,-1,,,,,,,", "column min_items: is not a whole number such as 5"),
         ("A,fixed,1,,,,yesterday,,,,", "column starts_at: is not a time such as"),
         (
             "A,fixed,1,,,,2027-01-01T00:00:00Z,2026-01-01T00:00:00Z,,,",
             "column ends_at: is not after starts_at",
         ),
-        ("A,fixed,1,,,,,,,,maybe", "column active: provided string was not"),
+        ("A,fixed,1,,,,,,,,maybe", "column active: is neither true nor false"),
     ] {
         let said = shop.refused(Promotions, format!("{HEADER}{row}\n")).await;
         assert!(said.starts_with(&format!("promotions.csv, line 2, {fault}")), "{row}: {said}");

@@ -1,0 +1,57 @@
+//! A file that may have to be loaded, and what is said about it.
+
+use std::time::Instant;
+
+use telemetry::traces;
+use tracing::Span;
+
+use crate::ledger::ContentHash;
+use crate::source::Content;
+use crate::{Counts, DataSet, Outcome, Summary};
+
+/// A file, and whether it differs from what is published.
+pub(crate) struct Candidate {
+    pub data_set: DataSet,
+    pub content: Content,
+    pub hash: ContentHash,
+    pub is_published: bool,
+}
+
+impl Candidate {
+    pub(crate) const fn is_missing(&self) -> bool {
+        matches!(self.content, Content::None)
+    }
+
+    /// The span of loading it, `dataload.loadProducts`.
+    pub(crate) fn span(&self) -> Span {
+        let name = match self.data_set {
+            DataSet::Products => "dataload.loadProducts",
+            DataSet::Users => "dataload.loadUsers",
+            DataSet::Promotions => "dataload.loadPromotions",
+            DataSet::Orders => "dataload.loadOrders",
+            DataSet::Coupons => "dataload.loadCoupons",
+        };
+        telemetry::span!("dataload.load", otel.name = name)
+    }
+
+    pub(crate) fn summary(&self, span: &Span, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        traces::set(span, "dataload.outcome", outcome.name());
+        let rows = [
+            ("dataload.rows.read", counts.read),
+            ("dataload.rows.added", counts.added),
+            ("dataload.rows.changed", counts.changed),
+            ("dataload.rows.retired", counts.retired),
+        ];
+        for (name, rows) in rows {
+            traces::set(span, name, i64::try_from(rows).unwrap_or(i64::MAX));
+        }
+        Summary { data_set: self.data_set, outcome, counts, duration_ms }
+    }
+
+    pub(crate) fn nothing_to_do(&self, span: &Span) -> Summary {
+        let outcome = if self.is_missing() { Outcome::NoFile } else { Outcome::Unchanged };
+        let summary = self.summary(span, outcome, Counts::default(), Instant::now());
+        Summary { duration_ms: 0, ..summary }
+    }
+}

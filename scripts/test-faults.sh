@@ -31,7 +31,7 @@ sudo=()
 [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null || fail "needs root, for small file systems"; sudo=(sudo -E env "PATH=$PATH"); }
 
 missing=()
-for need in wrk python3 /usr/sbin/nginx:nginx-light setpriv:util-linux; do
+for need in wrk python3 /usr/sbin/nginx:nginx-light /usr/sbin/haproxy:haproxy /usr/sbin/pgbouncer:pgbouncer setpriv:util-linux; do
   command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing+=(libfaketime)

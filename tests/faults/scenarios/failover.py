@@ -46,7 +46,7 @@ async def fail_over(run: Run, shop: Shop, is_strict: bool, cut: float) -> None:
         await asyncio.sleep(run.random.uniform(1.0, 1.5))
         before = time.monotonic()
         full_rate, unkeyed = (each.rate(before - 0.9, before) for each in (record, *shop.unkeyed))
-        run.measure("orders/s", full_rate + unkeyed)
+        run.measure("most orders/s", full_rate + unkeyed)
         async with pair.cut_off() if cut else contextlib.nullcontext():
             await asyncio.sleep(cut)
             await pair.primary.kill()

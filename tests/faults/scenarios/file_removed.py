@@ -76,7 +76,7 @@ async def without_file(run: Run, shop: Shop, how: str, take_away: Callable[[Sqli
         take_away(database)
         gone = time.monotonic()
         await says_so(run, api, how, gone)
-        await asyncio.sleep(run.times(0, 2) + 0.5)
+        await asyncio.sleep(run.bar(2.5, 0.2))
         # Connections that read have the log open, too: without its name they go on seeing all that was acknowledged.
         readable = {200, 503} if take_away is log_removed else {503}
         connection = Connection(api.port)

@@ -10,7 +10,7 @@ Starts the programs that scripts/build-programs.sh builds on a PostgreSQL of its
 that write down what they are told, breaks things, and compares the record with the database. Prints a table and
 writes it as JSON to target/faults.json. docs/reliability.md tells what each row must hold.
 
-  --long             the full number of rounds, and the soak of 30 minutes; without it, about four minutes
+  --long             the full number of rounds, and the soak of 30 minutes; without it, about five minutes
   --only ROWS        these rows of the table, e.g. 2,3,17
   --seed NUMBER      repeats what is random
   --previous FOLDER  the programs of the release before this one, for row 19

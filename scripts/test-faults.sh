@@ -10,7 +10,7 @@ Starts the programs that scripts/build-programs.sh builds on a PostgreSQL of its
 that write down what they are told, breaks things, and compares the record with the database. Prints a table and
 writes it as JSON to target/faults.json. docs/reliability.md tells what each row must hold.
 
-  --long             the full number of rounds, and the soak of 30 minutes; without it, about four minutes
+  --long             the full number of rounds, and the soak of 30 minutes; without it, about five minutes
   --only ROWS        these rows of the table, e.g. 2,3,17
   --seed NUMBER      repeats what is random
   --previous FOLDER  the programs of the release before this one, for row 19
@@ -31,7 +31,7 @@ sudo=()
 [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null || fail "needs root, for small file systems"; sudo=(sudo -E env "PATH=$PATH"); }
 
 missing=()
-for need in wrk python3 /usr/sbin/nginx:nginx-light setpriv:util-linux; do
+for need in wrk python3 /usr/sbin/nginx:nginx-light /usr/sbin/haproxy:haproxy /usr/sbin/pgbouncer:pgbouncer setpriv:util-linux; do
   command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing+=(libfaketime)

@@ -210,6 +210,24 @@ class Record:
                 return first - moment
         return float("inf")
 
+    async def found(self, port: int, count: int, connections: int) -> dict[int, int]:
+        """How often which status: the orders that were acknowledged last are asked for, over several connections."""
+        statuses: dict[int, int] = {}
+        recent = sorted(self.acknowledged, key=lambda order: order.attempts[-1].end())[-count:]
+
+        async def ask(number: int) -> None:
+            connection = Connection(port)
+            for order in recent[number::connections]:
+                try:
+                    status, _, _ = await connection.send(head("GET", f"/api/order/{order.id}", self.api_key) + b"\r\n", 5)
+                except OSError:
+                    status = 0
+                statuses[status] = statuses.get(status, 0) + 1
+            connection.close()
+
+        await asyncio.gather(*map(ask, range(connections)))
+        return statuses
+
     @property
     def acknowledged(self) -> list[Order]:
         """Orders that a client was told are placed."""

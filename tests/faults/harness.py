@@ -206,10 +206,10 @@ class Shop:
     async def ordering(self, clients: int, think: float = 0.0, once: int = 0, ports: list[int] | None = None) -> object:
         """While inside, so many clients order and write down what they are told, and some more who have no keys."""
         self.run.load = self.run.load or f"{clients + once} clients"
-        unkeyed = Once(ports or [api.port for api in self.apis], self.run.seed)
-        # One after the other, so that numbers do not come twice.
-        assert not (once and self.unkeyed), "clients without keys are there already"
-        self.unkeyed += [unkeyed] if once else []
+        # All those without keys share one record, so that numbers do not come twice.
+        unkeyed = self.unkeyed[0] if self.unkeyed else Once(ports or [api.port for api in self.apis], self.run.seed)
+        if once and not self.unkeyed:
+            self.unkeyed.append(unkeyed)
         async with self.record(ports).ordering(clients, think) as record, unkeyed.ordering(once, think):
             yield record
 

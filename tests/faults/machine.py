@@ -194,12 +194,21 @@ SOFT_CHECKPOINTS = {
 }
 
 
+def as_postgres(folder: Path) -> list[str]:
+    """Gives the folder to the user postgres where this process is root, as whom servers refuse to run. How to become that user."""
+    if os.geteuid() != 0:
+        return []
+    folder.parent.chmod(0o755)
+    shutil.chown(folder, "postgres", "postgres")
+    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+
+
 class Postgres:
     """A durable server of its own, which can be killed, frozen and started again."""
 
     engine = "PostgreSQL"
 
-    def __init__(self, folder: Path, settings: dict[str, object]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, object], with_data: bool = True) -> None:
         self.folder, self.data = folder / "postgres", folder / "postgres/data"
         self.port = free_port()
         defaults = {"listen_addresses": "127.0.0.1", "max_connections": 100, "shared_buffers": "128MB", "max_wal_size": "2GB"}
@@ -210,13 +219,9 @@ class Postgres:
         assert found, "PostgreSQL is missing: scripts/test-faults.sh installs it"
         self.bin = Path(found).resolve().parent
         self.folder.mkdir()
-        self.as_owner: list[str] = []
-        if os.geteuid() == 0:
-            # The server refuses to run as root.
-            folder.chmod(0o755)
-            shutil.chown(self.folder, "postgres", "postgres")
-            self.as_owner = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
-        self._call("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self.as_owner = as_postgres(self.folder)
+        if with_data:
+            self._call("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         self.process: subprocess.Popen | None = None
 
     def url_through(self, port: int) -> str:

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_web::dev::Server;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Extensions, Server};
 use actix_web::middleware::{Condition, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use database::{ConnectError, DatabaseUrl, Pools, Session};
 use database_load::{Load, LoadError, Options, seed_if_never_loaded};
 use database_migration::{MigrationError, Migrator};
@@ -27,6 +30,7 @@ use crate::handler::order::place;
 use crate::metrics::{self, HttpMetrics, OrderingMetrics, WriterMetrics};
 use crate::middleware::in_flight::InFlight;
 use crate::middleware::{admission, cors, request};
+use crate::offers::WithoutOffers;
 use crate::repository::writer::OrderWriter;
 use crate::repository::{Client, SqlChanges, SqlKeys, SqlMenu, SqlOrders, SqlPromotions};
 use crate::router;
@@ -137,6 +141,8 @@ impl BoundServer {
     const WRITERS: usize = 2;
     /// How long a client may take to send its headers.
     const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+    /// How long the end of a connection may take.
+    const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// Between two times that the single values in histograms become counts; they take memory until then.
     const CONDENSE_INTERVAL: Duration = Duration::from_secs(1);
@@ -306,23 +312,41 @@ fn serve(
     let documents = Data::new(Documents::later());
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let noted = connections.clone();
-    let server = HttpServer::new(move || {
-        App::new()
+    let per_worker = (connections.most() / workers).max(1);
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(per_worker)
+        .shutdown_timeout(config.lifecycle.shutdown_timeout().as_secs())
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder.listen("order-food", listener, move || {
+        let app = App::new()
             .app_data(data.clone())
             .app_data(documents.clone())
             .configure(|routes| router::routes(routes, with_fault_injection))
             .wrap(Condition::new(with_limits, from_fn(admission::admit)))
             .wrap(cors(&origins))
-            .wrap(from_fn(request::around))
-    })
-    .workers(workers)
-    .max_connections((connections.most() / workers).max(1))
-    .on_connect(move |stream, data| noted.note(stream, data))
-    .keep_alive(BoundServer::KEEP_ALIVE)
-    .client_request_timeout(BoundServer::HEADER_TIMEOUT)
-    .shutdown_timeout(config.lifecycle.shutdown_timeout().as_secs())
-    .disable_signals()
-    .listen(listener)?;
+            .wrap(from_fn(request::around));
+        let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let (noted, stopping) = (noted.clone(), stopping.clone());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(BoundServer::KEEP_ALIVE)
+            .client_request_timeout(BoundServer::HEADER_TIMEOUT)
+            .client_disconnect_timeout(BoundServer::DISCONNECT_TIMEOUT)
+            .on_connect_ext(move |stream: &WithoutOffers, data: &mut Extensions| noted.note(&stream.0, data))
+            .finish(map_config(app, |()| AppConfig::default()));
+        let accepted = fn_service(|stream: TcpStream| async move {
+            // Answers go out at once; a connection that is gone already is noticed by the first read.
+            let _ = stream.set_nodelay(true);
+            let peer = stream.peer_addr().ok();
+            Ok((WithoutOffers(stream), Protocol::Http1, peer))
+        });
+        accepted.and_then(http)
+    })?;
     Ok(server.run())
 }
 

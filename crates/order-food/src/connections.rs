@@ -1,6 +1,5 @@
 //! Connections: how many there may be, for how long one may be of no use, and how new ones are kept away at the end.
 
-use std::any::Any;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -29,6 +28,8 @@ pub struct Connection {
     connections: Connections,
     /// Another handle to it: the server's own is out of reach.
     stream: TcpStream,
+    /// Where it was accepted.
+    local_address: Option<SocketAddr>,
     /// Milliseconds since the start of the server: since then no request is under way.
     idle_since: AtomicU64,
     /// Requests that came on it.
@@ -68,12 +69,12 @@ impl Connections {
     }
 
     /// Notes a connection that was accepted, and gives it to its requests.
-    pub fn note(&self, stream: &dyn Any, data: &mut Extensions) {
-        let Some(stream) = stream.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+    pub fn note(&self, stream: &actix_web::rt::net::TcpStream, data: &mut Extensions) {
         let Ok(handle) = stream.as_fd().try_clone_to_owned() else { return };
         let connection = Arc::new(Connection {
             connections: self.clone(),
             stream: handle.into(),
+            local_address: stream.local_addr().ok(),
             idle_since: AtomicU64::new(self.now()),
             requests: AtomicU32::new(0),
             is_closing: AtomicBool::new(false),
@@ -117,6 +118,11 @@ impl Default for Connections {
 }
 
 impl Connection {
+    /// Where it was accepted.
+    pub const fn local_address(&self) -> Option<SocketAddr> {
+        self.local_address
+    }
+
     /// Whether the client reads its answers, which is looked at for some requests. Who sends requests without reading what
     /// comes back has to wait here: the answers would pile up in this process. Who waits too long is disconnected.
     pub async fn takes_answers(&self) -> bool {

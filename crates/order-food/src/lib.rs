@@ -7,6 +7,7 @@ pub mod connections;
 pub mod handler;
 pub mod metrics;
 pub mod middleware;
+mod offers;
 pub mod openapi;
 pub mod repository;
 pub mod router;

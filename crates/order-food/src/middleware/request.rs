@@ -67,7 +67,6 @@ pub async fn around<B: MessageBody + 'static>(
         request_body_bytes: announced_bytes(request.headers()),
         has_body: request.headers().contains_key(TRANSFER_ENCODING)
             || announced_bytes(request.headers()).is_some(),
-        // Nothing is offered to upgrade to; the framework keeps no connection whose client asks.
         is_last: request.head().connection_type() != ConnectionType::KeepAlive,
         connection,
         trace: RequestTrace::begin(&request, method, &tracing),

@@ -3,6 +3,8 @@
 //! Attributes are those of the semantic conventions for HTTP servers. Of the headers only a few are named, and no query:
 //! keys and codes stand in the others.
 
+use std::sync::Arc;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Version;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +13,7 @@ use telemetry::traces::{self, Root, TraceParent};
 use tracing::Span;
 use uuid::Uuid;
 
+use crate::connections::Connection;
 use crate::metrics::http::OTHER_METHOD;
 use crate::router::Seen;
 
@@ -143,7 +146,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 fn span(request: &ServiceRequest, method: &'static str) -> Span {
     use tracing::field::Empty;
-    let connection = request.app_config();
+    let local = request.conn_data::<Arc<Connection>>().and_then(|connection| connection.local_address());
     let version = match request.version() {
         Version::HTTP_10 => "1.0",
         Version::HTTP_2 => "2",
@@ -159,9 +162,9 @@ fn span(request: &ServiceRequest, method: &'static str) -> Span {
         http.response.status_code = Empty,
         url.path = traces::cut(request.path()),
         url.scheme = "http",
-        server.address = %connection.local_addr().ip(),
+        server.address = local.map(|local| local.ip().to_string()),
         // The exporter knows signed integers only, and makes a text of others.
-        server.port = i64::from(connection.local_addr().port()),
+        server.port = local.map(|local| i64::from(local.port())),
         network.protocol.version = version,
         user_agent.original = user_agent.map(traces::cut),
         order_food.client.id = Empty,

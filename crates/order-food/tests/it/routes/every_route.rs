@@ -199,7 +199,6 @@ async fn nothing_is_done_after_the_last_answer(engine: TestEngine) {
         // Its body is not read, so nobody knows that what follows is a request.
         post(""),
         "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
-        "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n".to_owned(),
     ] {
         let before = order_ids(&server.database).await;
         let answer = exchange(&server, &format!("{first}{order}")).await;

@@ -8,6 +8,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod metrics;
+mod offers;
 mod openapi;
 mod order_get;
 mod order_list;

@@ -169,3 +169,41 @@ template:
         resources:
           {{- toYaml $cronjob.resources | nindent 10 }}
 {{- end }}
+
+{{/* What the server of the PostgreSQL for trying out and what runs before it have in common. */}}
+{{- define "order-food.postgresqlContainer" -}}
+{{- $postgresql := .Values.postgresql -}}
+image: {{ include "order-food.image" (list . $postgresql.image) }}
+imagePullPolicy: {{ default .Values.image.pullPolicy $postgresql.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop:
+      - ALL
+env:
+  - name: POSTGRES_USER
+    value: {{ $postgresql.auth.username | quote }}
+  - name: POSTGRES_DB
+    value: {{ $postgresql.auth.database | quote }}
+  - name: POSTGRES_PASSWORD_FILE
+    value: /secrets/postgresql/password
+  # Below the volume: its root may hold lost+found, and belongs to somebody else.
+  - name: PGDATA
+    value: /var/lib/postgresql/data/pgdata
+resources:
+  {{- toYaml $postgresql.resources | nindent 2 }}
+volumeMounts:
+  - name: data
+    mountPath: /var/lib/postgresql/data
+  - name: run
+    mountPath: /var/run/postgresql
+  - name: tmp
+    mountPath: /tmp
+  # Only the file: a mounted folder follows its Secret, and a password that was changed in the values would make a server
+  # unready that still serves those who are connected.
+  - name: password
+    mountPath: /secrets/postgresql/password
+    subPath: password
+    readOnly: true
+{{- end }}

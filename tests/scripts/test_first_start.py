@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from postgres_pod import BIN, Pod, expanded, wait_until
 from shell import REPOSITORY
 
@@ -337,3 +339,32 @@ def test_kubernetes_leaves_the_scripts_as_they_are(objects: list[dict]) -> None:
 def test_the_scripts_are_plain_sh(file: Path) -> None:
     done = subprocess.run(["shellcheck", "--shell=sh", file], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+# docker-compose.yml has the same image, and its entry point makes the database.
+
+
+def test_compose_asks_the_shops_database_too(pod: Callable[..., Pod]) -> None:
+    service = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]["postgres"]
+    kind, command = service["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    # Compose makes one dollar of two, and takes a single one for a variable of its own.
+    assert not re.search(r"(?<!\$)(\$\$)*\$(?!\$)", command)
+    command = command.replace("$$", "$")
+    shop = pod()
+    shop.serve(stop_at="pg_hba")
+    shop.serve()
+    shop.up()
+    given = {"POSTGRES_USER": service["environment"]["POSTGRES_USER"], "POSTGRES_DB": service["environment"]["POSTGRES_DB"], "POSTGRES_PASSWORD": "demo-password"}
+    assert given["POSTGRES_DB"] == "order_food"
+    shop.sql("create role shop login superuser password 'demo-password'", "postgres")
+
+    def health() -> subprocess.CompletedProcess:
+        return shop.execute("sh", "-c", command, **given)
+
+    missing = health()
+    assert missing.returncode != 0 and 'database "order_food" does not exist' in missing.stdout + missing.stderr
+    shop.sql("create database order_food", "postgres")
+    assert health().returncode == 0, health().stderr
+    given["POSTGRES_PASSWORD"] = "another"
+    assert health().returncode != 0

@@ -17,7 +17,18 @@ BIN = Path(os.environ["TEST_POSTGRES_BIN"])
 ADDRESS = "10.99.0.1"
 SEPARATE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--uts", "--mount"]
 AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-PREPARE_CONTAINER = 'ip link set lo up; ip addr add "$ADDRESS/32" dev lo; hostname shop-0; mount --bind "$HOSTS" /etc/hosts; exec "$@"'
+SET_UP = """
+set -e
+ip link set lo up
+ip addr add "$ADDRESS/32" dev lo
+hostname shop-0
+mount --bind "$HOSTS" /etc/hosts
+# Sockets of this machine are nobody's here.
+mount -t tmpfs tmpfs /run
+mkdir /run/postgresql
+mount --bind "$RUN" /run/postgresql
+exec "$@"
+"""
 # What the official image does (docker-library/postgres), in the same steps, each of which may be the last. initdb is
 # this machine's, or a copy of what it has made.
 STEPS = r"""
@@ -41,14 +52,14 @@ initialise() {
   reached initdb
   printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
   reached pg_hba
-  pg_ctl -D "$PGDATA" -o "-k $RUN -c listen_addresses=" -w start >/dev/null
+  pg_ctl -D "$PGDATA" -o "-k /var/run/postgresql -c listen_addresses=" -w start >/dev/null
   reached server
   if [ "${STOP_AT:-}" = creating ]; then
     # What a creation that was cut short leaves: its folder, and no database.
     cp -a "$PGDATA/base/1" "$PGDATA/base/16384"
     reached creating
   fi
-  psql -qX -h "$RUN" -U "$POSTGRES_USER" -c "create database $POSTGRES_DB" postgres
+  psql -qX -h /var/run/postgresql -U "$POSTGRES_USER" -c "create database $POSTGRES_DB" postgres
   reached created
   pg_ctl -D "$PGDATA" -m fast -w stop >/dev/null
   reached stopped
@@ -58,7 +69,7 @@ ENTRYPOINT = f"""#!/bin/sh
 set -e
 {STEPS}
 if [ ! -s "$PGDATA/PG_VERSION" ]; then initialise; fi
-exec postgres -D "$PGDATA" -k "$RUN" -c 'listen_addresses=*' -c fsync=off "$@"
+exec postgres -D "$PGDATA" -k /var/run/postgresql -c 'listen_addresses=*' -c fsync=off "$@"
 """
 ENSURE = f"""#!/bin/sh
 set -e
@@ -118,7 +129,7 @@ class Pod:
         self.reached.unlink(missing_ok=True)
         with self.log.open("w") as log:
             container = subprocess.Popen(
-                [*SEPARATE, "sh", "-c", PREPARE_CONTAINER, "sh", *AS_POSTGRES, *command], env=environment, stdout=log, stderr=subprocess.STDOUT, cwd="/"
+                [*SEPARATE, "sh", "-c", SET_UP, "sh", *AS_POSTGRES, *command], env=environment, stdout=log, stderr=subprocess.STDOUT, cwd="/"
             )
         self.running = container
         wait_until(lambda: container.poll() is not None or self._children(), 10, "a process 1")
@@ -126,9 +137,6 @@ class Pod:
 
     def prepare(self, stop_at: str = "") -> str:
         """Runs the container that comes before the server, or kills it at a step; what it said."""
-        # A new pod has an empty folder for sockets.
-        for each in self.run.iterdir():
-            each.unlink()
         environment = self.environment(self.prepare_data, STOP_AT=stop_at)
         command = self.prepare_data["command"] + [expanded(each, environment) for each in self.prepare_data["args"]]
         self.start(command, environment)
@@ -169,7 +177,7 @@ class Pod:
 
     def sql(self, query: str, database: str = "order_food", user: str = "order_food") -> str:
         """As kubectl exec does, through the socket."""
-        done = self.execute("psql", "-qAtX", "-h", str(self.run), "-U", user, "-c", query, database)
+        done = self.execute("psql", "-qAtX", "-h", "/var/run/postgresql", "-U", user, "-c", query, database)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

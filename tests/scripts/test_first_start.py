@@ -128,6 +128,17 @@ def test_lines_of_ones_own_are_as_good(pod: Callable[..., Pod]) -> None:
         shutil.rmtree(shop.data)
 
 
+def test_a_lock_of_a_server_that_was_killed_stops_none(pod: Callable[..., Pod]) -> None:
+    """In the same pod, whose folder for sockets stays; process 1 is now the one that prepares."""
+    shop = pod()
+    shop.serve(stop_at="pg_hba")
+    shop.serve()
+    shop.up()
+    shop.kill()
+    assert (shop.run / ".s.PGSQL.5432.lock").read_text().startswith("1\n")
+    assert "made the database order_food" in shop.prepare()
+
+
 def test_only_one_is_put_aside(pod: Callable[..., Pod]) -> None:
     shop = pod(official=False)
     for step in ("pg_hba", "server"):

@@ -81,6 +81,9 @@ is_half_made() {
   ! { lets_clients_in && has_database; }
 }
 
+# No server runs in this pod yet. One that was killed has left its lock, and the number in it may be another process's now.
+rm -f /var/run/postgresql/.s.PGSQL.*
+
 is_empty() { [ ! -e "$data" ] || [ -z "$(ls -A "$data")" ]; }
 
 if [ -e "$data" ] && ! find "$data/" >/dev/null; then

@@ -9,6 +9,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::json::JsonLines;
+use crate::server_warnings::{self, Noticing};
 use crate::writer::{LogGuard, LogWriter};
 
 pub use crate::writer::LogCounts;
@@ -70,15 +71,16 @@ where
         arguments.log_format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });
     let Ok((writer, guard)) = LogWriter::start(stream) else { return (None, LogGuard::none()) };
     // Spans are the traces' business: for the log alone none are made.
-    let filter = filter_fn(is_event).and(EnvFilter::new(&arguments.log_filter));
+    // Without any words errors are logged.
+    let words = Some(arguments.log_filter.trim()).filter(|words| !words.is_empty()).unwrap_or("error");
+    let wanted = format!("{words},{}", server_warnings::FILTER);
+    let filter = filter_fn(is_event).and(EnvFilter::new(wanted));
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
-        LogFormat::Json => JsonLines(writer).with_filter(filter).boxed(),
-        LogFormat::Pretty => tracing_subscriber::fmt::layer()
-            .with_writer(writer)
-            .with_ansi(is_terminal)
-            .with_target(false)
-            .with_filter(filter)
-            .boxed(),
+        LogFormat::Json => Noticing(JsonLines(writer)).with_filter(filter).boxed(),
+        LogFormat::Pretty => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+            Noticing(lines.with_ansi(is_terminal).with_target(false)).with_filter(filter).boxed()
+        }
     };
     (Some(lines), guard)
 }

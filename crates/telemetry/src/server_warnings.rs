@@ -5,9 +5,7 @@ use std::cell::Cell;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
 
 /// Where the driver logs what the server has sent.
 const NOTICES: &str = "sqlx::postgres::notice";
@@ -28,20 +26,20 @@ pub async fn with_server_warnings<T>(future: impl Future<Output = T>) -> (T, boo
         .await
 }
 
-/// Takes note of warnings for [`with_server_warnings`].
-struct ServerWarnings;
+/// What a filter of log lines needs beside its own: these warnings are seen whatever else is logged.
+pub(crate) const FILTER: &str = "sqlx::postgres::notice=warn";
 
-pub(crate) fn layer<S>() -> impl Layer<S> + Send + Sync
-where
-    S: Subscriber + for<'l> LookupSpan<'l>,
-{
-    ServerWarnings.with_filter(Targets::new().with_target(NOTICES, Level::WARN))
-}
+/// Takes note of warnings for [`with_server_warnings`] on their way to the log. Not a layer of its own: with a second
+/// filter each event would be asked for by both, also where the answer is always the same.
+pub(crate) struct Noticing<L>(pub L);
 
-impl<S: Subscriber> Layer<S> for ServerWarnings {
-    fn on_event(&self, _event: &Event<'_>, _context: Context<'_, S>) {
-        // Outside of the function above there is nothing to tell.
-        let _ = HAS_WARNED.try_with(|has_warned| has_warned.set(true));
+impl<S: Subscriber, L: Layer<S>> Layer<S> for Noticing<L> {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() == NOTICES && *event.metadata().level() <= Level::WARN {
+            // Outside of the function above there is nothing to tell.
+            let _ = HAS_WARNED.try_with(|has_warned| has_warned.set(true));
+        }
+        self.0.on_event(event, context);
     }
 }
 
@@ -53,7 +51,8 @@ mod tests {
 
     #[tokio::test]
     async fn warnings_of_the_server_are_noticed() {
-        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer()));
+        let lines = Noticing(tracing_subscriber::layer::Identity::new());
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
         let warn = || tracing::warn!(target: "sqlx::postgres::notice", "canceling the wait");
         assert_eq!(with_server_warnings(async { warn() }).await, ((), true));
         assert_eq!(with_server_warnings(async { 1 }).await, (1, false));

@@ -8,7 +8,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::logs::{self, LogArgs, LogCounts, LogStream};
-use crate::server_warnings;
 use crate::traces::{self, KeptSpans, Pipeline, TraceArgs, Tracing};
 use crate::writer::LogGuard;
 use crate::{StopSignal, StopSignals};
@@ -59,8 +58,7 @@ impl Telemetry {
                 .with_filter(KeptSpans)
         });
         // A second start in one process (tests) keeps the first one's settings.
-        let _ =
-            tracing_subscriber::registry().with(spans).with(lines).with(server_warnings::layer()).try_init();
+        let _ = tracing_subscriber::registry().with(spans).with(lines).try_init();
         panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let message = panic.payload_as_str().unwrap_or("a panic without a text");

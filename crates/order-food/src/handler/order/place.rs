@@ -79,12 +79,12 @@ async fn take(request: &HttpRequest, mut payload: Payload, app: &AppState) -> Re
     let key = idempotency_key(request.headers())?;
     let body = read_json(request, &mut payload).await?;
     let cart = telemetry::span!("order.validate").in_scope(|| limits::decode_cart(request, app, &body))?;
-    traces::add_event(&Span::current(), "validated", || {
+    let span = Span::current();
+    traces::add_event(&span, "validated", || {
         [("order.lines", i64::try_from(cart.items.len()).unwrap_or(i64::MAX).into())]
     });
     let placed = app.ordering.place(caller, cart, key).await.map_err(ApiError::from);
     let placed = placed.inspect_err(|error| limits::note_refusal(request, app, error))?;
-    let span = Span::current();
     if traces::is_kept(&span)
         && let Some(id) = placed.id()
     {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +117,50 @@ def test_kubectl_names_what_the_chart_makes() -> None:
             program = call[call.index("/order-food") + 1 :]
             help_ = subprocess.run([PROGRAMS / "order-food", *[word for word in program if not word.isdigit()][:2], "--help"], capture_output=True, text=True)
             assert help_.returncode == 0 and all(option in help_.stdout for option in program if option.startswith("--")), call
+
+
+def asks_a_ready_pod(command: str) -> bool:
+    """Whether kubectl chooses the pod, and so a ready one if there is any, where one that is not ready may be meant."""
+    return bool(re.search(r"\bkubectl\b.* (exec\b.* (deployment|deploy|service|svc)/.*\bhealthcheck|logs\b.* (deployment|deploy|service|svc)/)", command))
+
+
+def test_a_pod_that_is_not_ready_is_asked_by_its_name() -> None:
+    pages = (REPOSITORY / "docs").rglob("*.md")
+    assert [line for page in pages for line in page.read_text().splitlines() if asks_a_ready_pod(line)] == []
+    assert sum("/order-food healthcheck" in text for page in (REPOSITORY / "docs").rglob("*.md") for text in page.read_text().splitlines()) > 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kubectl exec deployment/order-food --container order-food -- /order-food healthcheck",
+        "   kubectl --namespace $NAMESPACE exec deployment/$NAME -- /order-food healthcheck",
+        "| a | b | `kubectl logs deployment/order-food --container database-migration` |",
+        "kubectl -n shop logs -f deploy/order-food",
+    ],
+)
+def test_commands_that_let_kubectl_choose_are_found(command: str) -> None:
+    assert asks_a_ready_pod(command)
+
+
+@pytest.mark.parametrize("missing", [[], ["the menu has not been loaded yet"], ["the database has not answered yet"], ["migration 7 is missing: run database-migration", "the process is stopping"]])
+def test_the_healthcheck_prints_what_the_page_shows(missing: list[str]) -> None:
+    class Unready(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"status": "unready", "database": "up", "missing": missing}).encode()
+            self.wfile.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    [shown] = re.findall(r"^(order-food: http.* answers .*)$", DOCS[1].read_text(), re.M)
+    assert shown.count("; ") == 1
+    with http.server.HTTPServer(("127.0.0.1", 0), Unready) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        environment = {"SERVER_PORT": str(server.server_port)}
+        said = subprocess.run([PROGRAMS / "order-food", "healthcheck"], env=environment, capture_output=True, text=True, timeout=30)
+    assert said.returncode == 1
+    assert said.stderr.strip() == "; ".join([shown.partition("; ")[0].replace("8080", str(server.server_port)), *missing])
 
 
 def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:

@@ -24,6 +24,7 @@ import kinds
 RESOURCES = [
     ("v1", "configmaps", "ConfigMap"),
     ("v1", "namespaces", "Namespace"),
+    ("v1", "nodes", "Node"),
     ("v1", "pods", "Pod"),
     ("v1", "secrets", "Secret"),
     ("v1", "serviceaccounts", "ServiceAccount"),
@@ -273,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
         api = self.discovery(path)
         verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api,
-                "resources": [{"name": r, "singularName": k.lower(), "namespaced": k != "Namespace", "kind": k, "verbs": verbs}
+                "resources": [{"name": r, "singularName": k.lower(), "namespaced": k not in ("Namespace", "Node"), "kind": k, "verbs": verbs}
                               for a, r, k in RESOURCES if a == api]}
 
     def openapi(self, path: str) -> dict:

@@ -211,6 +211,23 @@ def test_the_api_test_takes_an_address(cluster: Shell, api: http.server.Threadin
     assert done.stdout.count(": 200") == 4
 
 
+@pytest.mark.parametrize(
+    ("pods", "reached"),
+    [
+        ("2026-11-30T10:00:00Z|old True\n|new True", "pod/new"),
+        ("|starting False\n|new True\n|newer True", "pod/new"),
+        ("2026-11-30T10:00:00Z|old True\n|starting ", "service/order-food"),
+        ("", "service/order-food"),
+    ],
+)
+def test_the_api_test_reaches_a_pod_that_stays(cluster: Shell, pods: str, reached: str) -> None:
+    kubectl = cluster.tools / "kubectl"
+    kubectl.write_text(kubectl.read_text().replace('case "$*" in', 'case "$*" in\n  *"get pods"*) echo "$PODS" ;;', 1))
+    assert cluster.run("scripts/test-api.sh", PODS=pods).returncode == 0
+    [forward] = [call for call in cluster.calls("kubectl") if "port-forward" in call]
+    assert forward[-2:] == [reached, ":http"]
+
+
 def test_the_api_test_needs_a_release(cluster: Shell) -> None:
     done = cluster.run("scripts/test-api.sh", "--namespace", "empty", SERVICE="")
     assert done.returncode == 1

@@ -24,7 +24,8 @@ KUBECTL = """
 case "$*" in
   "config current-context") echo "${CONTEXT:-kind-order-food}" ;;
   *"get service"*) echo "${SERVICE-service/order-food}" ;;
-  *"get deployment"*) echo deployment.apps/order-food ;;
+  *"get deployment"*) echo "${DEPLOYMENT-deployment.apps/order-food}" ;;
+  *"get statefulset"*) echo "${STATEFULSET-statefulset.apps/order-food-postgresql}" ;;
   *"get persistentvolumeclaim"*) echo persistentvolumeclaim/data-order-food-postgresql-0 ;;
   *port-forward*) echo "Forwarding from 127.0.0.1:$PORT -> 8080"; exec sleep 60 ;;
 esac
@@ -264,6 +265,26 @@ def test_a_word_does_something_in_the_namespace(cluster: Shell, word: str) -> No
     calls = [call for call in cluster.calls("kubectl", "helm") if call[1:] not in (["config", "current-context"], ["cluster-info"])]
     assert calls
     assert all(call[call.index("--namespace") + 1] == "shop" for call in calls)
+
+
+@pytest.mark.parametrize("word", ["logs-database-load", "logs-database-migration", "logs-order-food", "port-forward", "restart-order-food", "wait-pods"])
+def test_a_word_says_that_there_is_no_release(cluster: Shell, word: str) -> None:
+    done = cluster.run("make", word, "NAMESPACE=shop", "RELEASE=lunch", DEPLOYMENT="", SERVICE="")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == 'make: namespace shop has no release lunch: try "make deploy-all"'
+    assert [call[3] for call in cluster.calls("kubectl")] == ["get"], "it began without what it needs"
+
+
+@pytest.mark.parametrize("word", ["logs-postgresql", "restart-postgresql"])
+def test_a_word_says_that_the_database_is_elsewhere(cluster: Shell, word: str) -> None:
+    done = cluster.run("make", word, STATEFULSET="")
+    assert done.returncode == 2 and done.stderr.splitlines()[0] == "make: namespace default has no PostgreSQL of the release order-food"
+
+
+def test_a_word_leaves_a_cluster_that_does_not_answer_to_kubectl(cluster: Shell) -> None:
+    cluster.stand_in("kubectl", "echo 'connection refused' >&2; exit 1")
+    done = cluster.run("make", "wait-pods")
+    assert done.returncode == 2 and "connection refused" in done.stderr and "no release" not in done.stderr
 
 
 def test_words_that_do_more(cluster: Shell) -> None:

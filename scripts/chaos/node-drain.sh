@@ -10,14 +10,19 @@ Drains a node, so that its pods are evicted as far as PodDisruptionBudgets allow
 order; then lets pods onto it again. Passes if every request was answered in the end (clients send again, under the
 order's Idempotency-Key), every confirmed order is stored, none is stored twice, and the API runs elsewhere.
 
-All pods of the node are evicted, those of others too: not for a cluster where that hurts.
+All pods of the node are evicted, those of others too: not for a cluster where that hurts. Another node must take the
+API's pods: otherwise kubectl drain would wait, since the PodDisruptionBudget keeps the last ready ones where they are.
 
   --namespace NAME   default: default
   --release NAME     default: order-food
   --node NAME        default: one with a pod of the API and, if possible, without the chart's PostgreSQL
   --after SECONDS    how long to go on afterwards; default: 5
 
-The load makes an API key for itself, and revokes it. Its orders stay in the shop. Needs python3 and kubectl.
+The load makes an API key for itself, and revokes it. Its orders stay in the shop.
+Needs python3 and kubectl.
+
+In a cluster requests come through the API server's proxy. With networkPolicy.enabled=true, networkPolicy.ingressCidrs must
+list the nodes that the API server runs on.
 TEXT
 }
 

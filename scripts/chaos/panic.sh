@@ -18,6 +18,9 @@ and no process is started again.
 
 The load makes an API key for itself, with the scope admin, and revokes it. Its orders stay in the shop.
 Needs curl, python3 and kubectl; with --local nginx.
+
+In a cluster requests come through the API server's proxy. With networkPolicy.enabled=true, networkPolicy.ingressCidrs must
+list the nodes that the API server runs on.
 TEXT
 }
 

@@ -163,6 +163,12 @@ def test_the_healthcheck_prints_what_the_page_shows(missing: list[str]) -> None:
     assert said.stderr.strip() == "; ".join([shown.partition("; ")[0].replace("8080", str(server.server_port)), *missing])
 
 
+def test_pages_that_drain_a_node_say_when_that_does_not_end() -> None:
+    pages = [page for page in (REPOSITORY / "docs").rglob("*.md") if re.search(r"^ *kubectl drain ", page.read_text(), re.M)]
+    assert len(pages) > 1
+    assert all("PodDisruptionBudget" in page.read_text() and re.search(r"one\s+open\s+node|no\s+other\s+node", page.read_text()) for page in pages)
+
+
 def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:
     """Nothing that could connect or load starts before the restore is through."""
     [block] = [block for _, block in BLOCKS if "restore.sh --overwrite" in block]

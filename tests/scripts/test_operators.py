@@ -318,6 +318,17 @@ def test_image_builds_choose_an_engine_that_works(shell: Shell) -> None:
     assert "docker is missing, or does not run" in broken.stderr
 
 
+@pytest.mark.parametrize(("engine", "form", "checks"), [("docker", "", True), ("podman", "", False), ("buildah", "", False), ("buildah", "oci", False), ("podman", "docker", True)])
+def test_an_engine_is_told_of_the_health_check_only_if_its_format_has_one(shell: Shell, engine: str, form: str, checks: bool) -> None:
+    """The others would warn of it."""
+    read = 'while [ $# -gt 0 ]; do [ "$1" != --file ] || cat "$2" >>"$CALLS.read"; shift; done'
+    shell.stand_in(engine, read)
+    done = shell.run("scripts/build-images.sh", "--engine", engine, **({"BUILDAH_FORMAT": form} if form else {}))
+    assert done.returncode == 0, done.stderr
+    told = Path(f"{shell.tools.parent}/calls.read").read_text()
+    assert told.count("ENTRYPOINT") == 9 and told.count("\nHEALTHCHECK ") == (3 if checks else 0)
+
+
 def test_images_refuse_programs_that_need_libraries(tmp_path: Path) -> None:
     folder = tmp_path / "programs"
     folder.mkdir()

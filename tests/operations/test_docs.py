@@ -27,7 +27,7 @@ ELSEWHERE = ("kubectl", "helm", "make", "docker", "cargo", *(f"scripts/chaos/{na
 
 def is_local(command: str) -> bool:
     """Whether it is run here. An API that serves is what the tests have already."""
-    return command.split()[0] not in ELSEWHERE and command != "order-food" and "$PWD/target" not in command
+    return command.split()[0] not in ELSEWHERE and command != "order-food" and "$PWD/target" not in command and " --pod " not in command
 
 
 LOCAL = [each for each in COMMANDS if is_local(each[1])]
@@ -179,6 +179,13 @@ def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:
     lines = block.split("\n")[:-1]
     assert len(lines) == len(steps)
     assert [line for line, step in zip(lines, steps) if not re.match(step, line)] == []
+
+
+def test_what_is_said_of_versions_is_so() -> None:
+    tag = yaml.safe_load((REPOSITORY / "helm/order-food/values.yaml").read_text())["postgresql"]["image"]["tag"]
+    major = re.match(r"\d+", tag)[0]
+    assert f"PostgreSQL is {major}, and" in DOCS[0].read_text() and f"`postgresql-client-{major}`" in DOCS[0].read_text()
+    assert f"the chart's server is {major})" in (REPOSITORY / "scripts/backup.sh").read_text()
 
 
 def test_the_url_of_the_charts_own_database_is_right() -> None:

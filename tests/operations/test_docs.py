@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shop import PROGRAMS, REPOSITORY, Api, program
+from shop import PROGRAMS, REPOSITORY, Api, ask, program, wait_until
 
 DOCS = [REPOSITORY / "docs" / name for name in ("operations.md", "troubleshooting.md")]
 BLOCKS = [(file.name, block) for file in DOCS for block in re.findall(r"^ *```sh\n(.*?)^ *```", file.read_text(), re.M | re.S)]
@@ -167,6 +168,79 @@ def test_pages_that_drain_a_node_say_when_that_does_not_end() -> None:
     pages = [page for page in (REPOSITORY / "docs").rglob("*.md") if re.search(r"^ *kubectl drain ", page.read_text(), re.M)]
     assert len(pages) > 1
     assert all("PodDisruptionBudget" in page.read_text() and re.search(r"one\s+open\s+node|no\s+other\s+node", page.read_text()) for page in pages)
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Api]:
+    """An API behind a proxy on this machine, with a limit that no test reaches."""
+    running = Api(tmp_path, f"sqlite://{tmp_path}/shop.db", TRUSTED_PROXIES="127.0.0.1", RATE_LIMIT_PER_SECOND="50")
+    yield running
+    running.stop()
+
+
+def raw(api: Api, head: str, body: bytes = b"") -> str:
+    """The head of the answer to a request that is sent as it is."""
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"Host: shop\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        return connection.recv(65536).decode()
+
+
+def invalid_addresses(api: Api) -> int:
+    """What the counter that the page names says."""
+    [value] = re.findall(r"^forwarded_addresses_invalid_total (\d+)", ask(f"{api.url}/metrics").body.decode(), re.M)
+    return int(value)
+
+
+def test_what_is_said_of_proxies_is_so(limited: Api) -> None:
+    section = re.search(r"^#### Behind a proxy\n(.*?)^####", DOCS[0].read_text(), re.M | re.S)[1]
+    shown = re.search(r"zone: `(.*)`, `(.*)`\.", section).groups()
+    left = {}
+    for address in [*shown, "203.0.113.9", "[2001:db8:1::9]", "fe80::1%eth0"]:
+        answer = ask(f"{limited.url}/api/product", X_Forwarded_For=address)
+        left[address] = re.search(r"r=(\d+)", answer.headers["ratelimit"])[1]
+    assert len(set(left.values())) == 1, f"each has an allowance of its own: {left}"
+    assert invalid_addresses(limited) == 0
+    for number, name in enumerate(["unknown", "shop.example", "203.0.113.7:port"], 1):
+        assert ask(f"{limited.url}/api/product", X_Forwarded_For=name).status == 200
+        assert invalid_addresses(limited) == number
+    for offer in ("Connection: upgrade\n", "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAAAAIAAAAB\n", "Upgrade: websocket\nConnection: Upgrade\n"):
+        head = raw(limited, f"GET /api/product HTTP/1.1\n{offer}")
+        assert head.startswith("HTTP/1.1 200 ") and "connection: close" not in head.lower(), offer
+
+
+def test_what_is_said_of_pages_is_so(limited: Api) -> None:
+    preflight = "OPTIONS /api/order HTTP/1.1\nOrigin: https://shop.example\nAccess-Control-Request-Method: {}\nAccess-Control-Request-Headers: {}\n"
+    for headers in ("content-type, api_key", "sentry-trace, baggage", "x-anything"):
+        answer = raw(limited, preflight.format("POST", headers)).lower()
+        assert answer.startswith("http/1.1 200 ") and "access-control-max-age: 3600" in answer, headers
+    assert raw(limited, preflight.format("DELETE", "api_key")).startswith("HTTP/1.1 400 ")
+    order = b'{"items":[{"productId":"1","quantity":1}]%s}'
+    for kind, body in (
+        ("application/json", b"\xef\xbb\xbf" + order % b""),
+        ("application/json; charset=utf8", order % b""),
+        ("application/json", order % b',"couponCode":""'),
+        ("application/json", order % b',"couponCode":" SAVE10 "'),
+    ):
+        assert raw(limited, f"POST /api/order HTTP/1.1\napi_key: apitest\nContent-Type: {kind}\n", body).startswith("HTTP/1.1 200 "), body
+
+
+@pytest.mark.parametrize(("settings", "is_used"), [({"PORT": "FREE"}, True), ({"PORT": "FREE", "SERVER_PORT": "0"}, False), ({"PORT": "1", "SERVER_PORT": "FREE"}, True)])
+def test_what_is_said_of_the_port_is_so(settings: dict[str, str], is_used: bool, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    settings = {name: port if value == "FREE" else value for name, value in settings.items()}
+    log = tmp_path / "log"
+    environment = {"DATABASE_URL": f"sqlite://{tmp_path}/shop.db", "LOG_FORMAT": "json", **settings}
+    with log.open("w") as output:
+        process = subprocess.Popen([PROGRAMS / "order-food"], env=environment, stdout=output, stderr=output)
+    try:
+        found = wait_until(lambda: re.search(r'"listening","address":"[^"]*:(\d+)"', log.read_text()), 20, "it listens")
+        assert (found[1] == port) is is_used
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:

@@ -123,6 +123,19 @@ def no_database(stack: Stack, shop: Shop) -> Iterator[None]:
 
 
 @contextmanager
+def no_standby(stack: Stack, shop: Shop) -> Iterator[None]:
+    """Commits wait for a standby that is gone, and customers go on ordering. What sets it commits nothing itself."""
+    shop.sql("alter system set synchronous_standby_names = 'gone'", "postgres")
+    shop.sql("select pg_reload_conf()", "postgres")
+    try:
+        with repeated(shop.api.order, 4, 0.02):
+            yield
+    finally:
+        shop.sql("alter system reset synchronous_standby_names", "postgres")
+        shop.sql("select pg_reload_conf()", "postgres")
+
+
+@contextmanager
 def endless_names(stack: Stack, shop: Shop) -> Iterator[None]:
     """Somebody wrote past the loader: what is in memory grows, with neither more requests nor more data to count."""
     shop.sql("""
@@ -183,6 +196,7 @@ FAULTS: list[tuple[Callable, set[str]]] = [
     (wrong_codes, {"CouponRejectionSpike"}),
     (locked_orders, {"OrderQueueSaturated", "DatabasePoolSaturated", "OrderLatencyBudgetBurnFast", "OrderLatencyBudgetBurnSlow"}),
     (no_database, {"DatabaseDown", "HighErrorRate", "OrdersAbsent", "OrderErrorBudgetBurnFast", "OrderErrorBudgetBurnSlow", "MenuStale"}),
+    (no_standby, {"OrdersNotReplicated"}),
     (endless_names, {"HighMemory"}),
     (flood, {"HighCpu"}),
     (one_dead, {"ReplicaDown"}),

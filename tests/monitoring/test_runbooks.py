@@ -87,6 +87,19 @@ def test_commands_that_only_look_run(page: object, stack: Stack, shop: object, m
             assert all(said), command
 
 
+@each_page
+def test_sql_runs(page: object, shop: object) -> None:
+    """What is typed into the pod of PostgreSQL. What changes something is taken back."""
+    for command in commands(page.read_text()):
+        statements = re.findall(r'--command "(.*?)"(?= --command|$)', command) if " psql " in command else []
+        assert bool(statements) is (" psql " in command), command
+        for statement in statements:
+            shop.sql(statement)
+            for setting in re.findall(r"^alter system set (\w+)", statement):
+                shop.sql(f"alter system reset {setting}", "postgres")
+                shop.sql("select pg_reload_conf()", "postgres")
+
+
 def test_the_first_page_leads_to_the_local_stack(stack: Stack) -> None:
     text = (RUNBOOKS / "README.md").read_text()
     [silence] = [command for command in commands(text) if command.startswith("amtool")]

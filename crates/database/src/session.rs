@@ -60,7 +60,11 @@ impl Session {
                 let (url, waited_seconds) = (url.to_string(), wait.as_secs());
                 return Err(ConnectError::Unreachable { url, waited_seconds, last: error });
             }
-            tracing::info!(%url, error = %error, retry_in = ?pause, "the database cannot be used yet");
+            if unusable.is_some() {
+                tracing::info!(%url, %error, retry_in = ?pause, "the database cannot be used yet");
+            } else {
+                tracing::info!(%url, %error, retry_in = ?pause, "database not reachable yet");
+            }
             sleep(pause).await; // ok: backoff with a deadline
             pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }

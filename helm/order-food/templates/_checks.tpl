@@ -44,7 +44,7 @@
 {{- end }}
 
 {{- /* The API server refuses a name that occurs twice in one list. */}}
-{{- $names := list "DATABASE_URL_FILE" "API_KEY_PEPPER_FILE" "DATA_DIR" "POD_NAME" "POD_UID" "NODE_NAME" "OTEL_RESOURCE_ATTRIBUTES" }}
+{{- $names := list "DATABASE_URL_FILE" "API_KEY_PEPPER_FILE" "DATA_DIR" "SPILL_SIZE_LIMIT" "POD_NAME" "POD_UID" "NODE_NAME" "OTEL_RESOURCE_ATTRIBUTES" }}
 {{- range $values.extraEnvVars }}
 {{- if has .name $names }}
 {{- fail (printf "order-food: extraEnvVars sets %s, which is set already. Remove it there and use the chart's own value for it" .name) }}

@@ -22,7 +22,9 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* What the pods have in common that work with the database. Takes a list of the root context and the size of /tmp. */}}
+{{/* What the pods have in common that work with the database. Takes a list of the root context and how much the load may
+     put into /tmp. The volume is larger by a tenth, in whole units: the program's own limit comes first and says what to
+     do. Kubernetes would not even notice, as it sees no files without a name. */}}
 {{- define "order-food.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $values := $root.Values -}}
@@ -30,7 +32,8 @@ tolerations:
 volumes:
   - name: tmp
     emptyDir:
-      sizeLimit: {{ index . 1 }}
+      {{- $number := regexFind "^[0-9.]+" (index . 1) }}
+      sizeLimit: {{ printf "%.0f%s" (mulf $number 1.1 | ceil) (trimPrefix $number (index . 1)) | quote }}
   - name: database
     secret:
       secretName: {{ include "order-food.databaseSecret" $root | quote }}
@@ -54,7 +57,8 @@ volumes:
 {{- end }}
 
 {{/* What the containers of the three programs have in common. Takes a list of the root context, the container's name,
-     its image, and which of "pepper" and "data" it gets. Secrets come as files: an environment is shown by too many. */}}
+     its image, which of "pepper" and "data" it gets, and for a load how much it may put into /tmp. Secrets come as files:
+     an environment is shown by too many. */}}
 {{- define "order-food.container" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -80,6 +84,10 @@ env:
   {{- if $withData }}
   - name: DATA_DIR
     value: /data
+  {{- end }}
+  {{- if gt (len .) 4 }}
+  - name: SPILL_SIZE_LIMIT
+    value: {{ index . 4 | quote }}
   {{- end }}
   {{- if $values.telemetry.otlpEndpoint }}
   - name: POD_NAME
@@ -146,12 +154,12 @@ podFailurePolicy:
       onPodConditions:
         - type: DisruptionTarget
           status: "True"
-    # A wrong setting or file is still wrong at the next try.
+    # A wrong setting or file is still wrong at the next try, and what had too little room still has.
     - action: FailJob
       onExitCodes:
         containerName: database-load
         operator: In
-        values: [2, 4]
+        values: [2, 4, 7]
 {{- end }}
 template:
   metadata:
@@ -165,7 +173,45 @@ template:
     {{- end }}
     containers:
       # Without arguments: every data set.
-      - {{ include "order-food.container" (list $root "database-load" (include "order-food.cronjobImage" $root | fromYaml) (list "pepper" "data")) | nindent 8 | trim }}
+      - {{ include "order-food.container" (list $root "database-load" (include "order-food.cronjobImage" $root | fromYaml) (list "pepper" "data") $cronjob.spillSizeLimit) | nindent 8 | trim }}
         resources:
           {{- toYaml $cronjob.resources | nindent 10 }}
+{{- end }}
+
+{{/* What the server of the PostgreSQL for trying out and what runs before it have in common. */}}
+{{- define "order-food.postgresqlContainer" -}}
+{{- $postgresql := .Values.postgresql -}}
+image: {{ include "order-food.image" (list . $postgresql.image) }}
+imagePullPolicy: {{ default .Values.image.pullPolicy $postgresql.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop:
+      - ALL
+env:
+  - name: POSTGRES_USER
+    value: {{ $postgresql.auth.username | quote }}
+  - name: POSTGRES_DB
+    value: {{ $postgresql.auth.database | quote }}
+  - name: POSTGRES_PASSWORD_FILE
+    value: /secrets/postgresql/password
+  # Below the volume: its root may hold lost+found, and belongs to somebody else.
+  - name: PGDATA
+    value: /var/lib/postgresql/data/pgdata
+resources:
+  {{- toYaml $postgresql.resources | nindent 2 }}
+volumeMounts:
+  - name: data
+    mountPath: /var/lib/postgresql/data
+  - name: run
+    mountPath: /var/run/postgresql
+  - name: tmp
+    mountPath: /tmp
+  # Only the file: a mounted folder follows its Secret, and a password that was changed in the values would make a server
+  # unready that still serves those who are connected.
+  - name: password
+    mountPath: /secrets/postgresql/password
+    subPath: password
+    readOnly: true
 {{- end }}

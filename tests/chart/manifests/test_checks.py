@@ -24,7 +24,7 @@ from chart import EXTERNAL, refusal, render
     ({"data": {"files": {"users.csv": "x"}, "existingConfigMap": "y"}}, ["one place"]),
     ({"data": {"existingConfigMap": "x", "existingClaim": "y"}}, ["one place"]),
     *[({"extraEnvVars": [{"name": name, "value": "x"}]}, [f"extraEnvVars sets {name}", "already"])
-      for name in ("DATABASE_URL_FILE", "API_KEY_PEPPER_FILE", "DATA_DIR", "POD_NAME", "POD_UID", "NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES")],
+      for name in ("DATABASE_URL_FILE", "API_KEY_PEPPER_FILE", "DATA_DIR", "SPILL_SIZE_LIMIT", "POD_NAME", "POD_UID", "NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES")],
     ({"extraEnvVars": [{"name": "DATABASE_URL", "value": "x"}]}, ["extraEnvVars sets DATABASE_URL", "database.existingSecret"]),
     ({"extraEnvVars": [{"name": "API_KEY_PEPPER", "value": "x"}]}, ["extraEnvVars sets API_KEY_PEPPER", "apiKeyPepper.existingSecret"]),
     ({"extraEnvVars": [{"name": "A", "value": "x"}, {"name": "A", "value": "y"}]}, ["extraEnvVars sets A"]),

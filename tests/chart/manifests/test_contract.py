@@ -63,8 +63,11 @@ def test_init_containers_can_be_left_out(off, left):
     assert left or "initContainers" not in pod
 
 
+FOREIGN = ("prepare-data", "postgresql")
+
+
 def images(manifests):
-    return {c["image"] for _, pod in manifests.pods() for c in containers(pod["spec"]) if c["name"] != "postgresql"}
+    return {c["image"] for _, pod in manifests.pods() for c in containers(pod["spec"]) if c["name"] not in FOREIGN}
 
 
 def test_images_have_no_registry_and_the_version_of_the_chart():
@@ -80,7 +83,7 @@ def test_images_have_no_registry_and_the_version_of_the_chart():
 def test_one_pull_policy_is_for_all_but_the_foreign_image():
     manifests = render(image__pullPolicy="Never")
     policies = {c["name"]: c["imagePullPolicy"] for _, pod in manifests.pods() for c in containers(pod["spec"])}
-    assert policies.pop("postgresql") == "IfNotPresent"
+    assert {policies.pop(name) for name in FOREIGN} == {"IfNotPresent"}
     assert set(policies.values()) == {"Never"}
     assert render(postgresql__image__pullPolicy="", image__pullPolicy="Always").postgresql_pod["containers"][0]["imagePullPolicy"] == "Always"
 

@@ -4,7 +4,7 @@ from base64 import b64decode
 
 import pytest
 
-from chart import EXTERNAL, containers, environment, named, render
+from chart import EXTERNAL, REPOSITORY, containers, environment, named, render
 
 
 def decoded(secret):
@@ -79,8 +79,10 @@ def test_the_server():
     }
     assert {m["name"]: (m["mountPath"], m.get("readOnly", False)) for m in server["volumeMounts"]} == {
         "data": ("/var/lib/postgresql/data", False), "run": ("/var/run/postgresql", False), "tmp": ("/tmp", False),
-        "password": ("/secrets/postgresql", True),
+        "password": ("/secrets/postgresql/password", True),
     }
+    # A file alone does not change while the pod runs: a new password in the values is not the server's.
+    assert named(server["volumeMounts"], "password")["subPath"] == "password"
     assert secrets(pod) == {"password": ("order-food", [{"key": "POSTGRES_PASSWORD", "path": "password"}], 0o440)}
     assert named(pod["volumes"], "run")["emptyDir"] == {"sizeLimit": "16Mi"}
     assert named(pod["volumes"], "tmp")["emptyDir"] == {"sizeLimit": "256Mi"}
@@ -90,6 +92,20 @@ def test_the_server():
         "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert server["resources"] == {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+
+
+SCRIPTS = REPOSITORY / "helm/order-food/files/postgresql"
+
+
+def test_the_database_is_made_before_the_server_starts():
+    """tests/scripts runs the script, kills it at every step, and the server too."""
+    for values in ({}, {"postgresql": {"image": {"tag": "18"}, "auth": {"database": "d"}, "resources": {"limits": {"memory": "1Gi"}}}}):
+        pod = render(values).postgresql_pod
+        [before], [server] = pod["initContainers"], pod["containers"]
+        assert (before.pop("name"), before.pop("command"), before.pop("args")) == ("prepare-data", ["sh", "-c"], [(SCRIPTS / "prepare.sh").read_text()])
+        # The same in everything else: it works on the server's data, with the server's programs.
+        assert before == {field: server[field] for field in before}
+        assert before.keys() == server.keys() - {"name", "args", "ports", "startupProbe", "readinessProbe", "livenessProbe"}
 
 
 def test_an_upgrade_of_the_chart_does_not_restart_the_server():
@@ -113,12 +129,15 @@ def test_the_platform_may_choose_the_servers_user():
     assert context == {"runAsNonRoot": True, "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def test_the_server_is_asked_over_tcp():
+def test_the_server_is_ready_with_the_shops_database_and_alive_while_it_answers():
+    """tests/scripts runs the probes against servers with faults."""
     server = render().postgresql_pod["containers"][0]
-    command = {"exec": {"command": ["pg_isready", "--host=127.0.0.1", "--username=order_food", "--dbname=order_food"]}}
-    assert server["startupProbe"] == {**command, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 90}
-    assert server["readinessProbe"] == {**command, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3}
-    assert server["livenessProbe"] == {**command, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
+    answers = {"exec": {"command": ["sh", "-c", "pg_isready --quiet --host=127.0.0.1; [ $? -lt 2 ]"]}}
+    asks = {"exec": {"command": ["sh", "-c", (SCRIPTS / "ready.sh").read_text()]}}
+    # Ten minutes for the first start, which must not be killed.
+    assert server["startupProbe"] == {**answers, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 300}
+    assert server["readinessProbe"] == {**asks, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3}
+    assert server["livenessProbe"] == {**answers, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
 
 
 def test_the_server_follows_the_values():
@@ -134,7 +153,6 @@ def test_the_server_follows_the_values():
     assert server["image"] == "library/postgres:18"
     assert environment(server)["POSTGRES_USER"] == "u"
     assert environment(server)["POSTGRES_DB"] == "d"
-    assert server["readinessProbe"]["exec"]["command"][-2:] == ["--username=u", "--dbname=d"]
 
 
 def test_its_data_are_kept():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chart import render
+from chart import containers, environment, named, refusal, render
 
 DEFAULT = {
     "schedule": "0 */6 * * *", "timeZone": "Etc/UTC", "concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 3600, "suspend": False,
@@ -39,8 +39,8 @@ def test_what_cannot_get_better_is_not_tried_again():
     job = render().cronjob["jobTemplate"]["spec"]
     assert job["podFailurePolicy"]["rules"] == [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        # A setting that is wrong; a file that is wrong.
-        {"action": "FailJob", "onExitCodes": {"containerName": "database-load", "operator": "In", "values": [2, 4]}},
+        # A setting that is wrong; a file that is wrong; too little room.
+        {"action": "FailJob", "onExitCodes": {"containerName": "database-load", "operator": "In", "values": [2, 4, 7]}},
     ]
 
 
@@ -51,9 +51,36 @@ def test_the_same_pod_can_try_again():
     assert "podFailurePolicy" not in job
 
 
-def test_coupon_files_may_spill():
-    assert render().load_pod["volumes"][0] == {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}}
-    assert render(cronjob__spillSizeLimit="16Gi").load_pod["volumes"][0]["emptyDir"] == {"sizeLimit": "16Gi"}
+def scratch(pod):
+    """What the load may put into /tmp, by itself and by Kubernetes."""
+    [load] = [c for c in containers(pod) if c["name"] == "database-load"]
+    assert named(load["volumeMounts"], "tmp")["mountPath"] == "/tmp"
+    return environment(load)["SPILL_SIZE_LIMIT"], named(pod["volumes"], "tmp")["emptyDir"]["sizeLimit"]
+
+
+def job_pod(values):
+    return render(values, job__enabled=True).one("Job", "database-load-1")["spec"]["template"]["spec"]
+
+
+# The program's own limit comes first: Kubernetes does not see its files, and ends a pod without a word of what to do.
+@pytest.mark.parametrize(("limit", "volume"), [("4Gi", "5Gi"), ("16Gi", "18Gi"), ("10Mi", "11Mi"), ("1.5Gi", "2Gi"), ("500M", "550M"), ("0.5Gi", "1Gi"), ("4096", "4506")])
+def test_coupon_files_may_spill_up_to_a_limit_that_the_program_knows(limit, volume):
+    values = {"cronjob": {"spillSizeLimit": limit}}
+    assert scratch(render(values).load_pod) == scratch(job_pod(values)) == (limit, volume)
+
+
+def test_each_load_knows_how_much_it_may_spill():
+    assert scratch(render().load_pod) == scratch(job_pod({})) == ("4Gi", "5Gi")
+    # Without coupon files; whatever the periodic load may.
+    assert scratch(render(cronjob__spillSizeLimit="16Gi").api_pod) == ("58Mi", "64Mi")
+    for pod in (render().api_pod, job_pod({})):
+        assert [c["name"] for c in containers(pod) if "SPILL_SIZE_LIMIT" in environment(c)] == ["database-load"]
+
+
+@pytest.mark.schema
+@pytest.mark.parametrize("limit", ["0", "0Gi", "0.0Gi", "100m", "4GB", "-1", "", "much"])
+def test_a_limit_that_the_program_refuses_is_refused(limit):
+    assert "spillSizeLimit" in refusal(cronjob__spillSizeLimit=limit)
 
 
 def test_it_can_be_left_out():

@@ -62,6 +62,10 @@ def build() -> dict:
                 "Lost lines and spans", "Log lines that nobody took in time; spans that the collector did not take, or for which there was no room.",
                 {"log lines": rate("log_lines_dropped_total"), "spans {{outcome}}": rate("trace_spans_total", 'outcome!="exported"', "outcome")}, unit="cps",
             ),
+            graph(
+                "Wrong addresses", "Requests whose X-Forwarded-For has something else than an address where the client's should be.",
+                {"{{instance}}": rate("forwarded_addresses_invalid_total", by="instance")}, unit="cps",
+            ),
             graph("Versions", "Processes by version: two while a rollout goes on.", {"{{version}}": f"count by (version) (build_info{{{API}}})"}, stacked=True),
         ],
     )

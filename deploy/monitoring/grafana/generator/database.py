@@ -39,6 +39,7 @@ def build() -> dict:
             graph("In use", "By pool.", {"{{" + POOL + "}}": total("db_client_connections", USED, POOL)}),
             graph("Open and allowed", "By pool.", {"{{" + POOL + "}} open": total("db_client_connections", by=POOL), "{{" + POOL + "}} allowed": total("db_client_connection_max", by=POOL)}),
             graph("Answers", "1: the database answered when last asked, twice a second.", {"{{instance}}": f"database_up{selector()}"}, max=1),
+            graph("State", "Processes by what they find: up, read_only, standby, pooled, replaced or down; docs/runbooks/DatabaseDown.md says what each means.", {"{{state}}": total("database_state", by="state")}, stacked=True),
             graph("Writers", "Without one, orders are refused with 503.", {"{{instance}}": f"order_writers_connected{selector()}"}),
         ],
     )

@@ -48,5 +48,9 @@ def build() -> dict:
                 "Queue", "Orders that wait, and writers with a connection; without one, orders are refused.",
                 {"waiting": total("order_queue_orders"), "writers": total("order_writers_connected")},
             ),
+            graph(
+                "Not replicated", "Orders that are stored, and that no commit in time showed to be on a standby; their clients were answered outcome_unknown.",
+                {"{{instance}}": rate("orders_unconfirmed_total", by="instance")}, unit="cps", links=WRITES,
+            ),
         ],
     )

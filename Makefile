@@ -10,6 +10,12 @@ LOAD_SECONDS ?= 10
 kubectl := kubectl --namespace $(NAMESPACE)
 release := app.kubernetes.io/instance=$(RELEASE)
 api := --selector $(release),app.kubernetes.io/component=api
+postgresql := --selector $(release),app.kubernetes.io/component=postgresql
+# $(call needs,KIND,SELECTOR,WHAT): says what is missing, where kubectl would say something about its own arguments.
+needs = @found=$$($(kubectl) get $(1) $(2) --output name) || exit 1; \
+	[ -n "$$found" ] || { echo 'make: namespace $(NAMESPACE) has no $(3)' >&2; exit 1; }
+needs_api = $(call needs,deployment,$(api),release $(RELEASE): try "make deploy-all")
+needs_postgresql = $(call needs,statefulset,$(postgresql),PostgreSQL of the release $(RELEASE))
 where := --namespace $(NAMESPACE) --release $(RELEASE)
 
 .DEFAULT_GOAL := help
@@ -36,28 +42,36 @@ status: ## what runs, and what ran
 	$(kubectl) get deployments,statefulsets,pods,services,cronjobs,jobs,horizontalpodautoscalers --selector $(release)
 
 logs-order-food: ## logs of the API
+	$(needs_api)
 	$(kubectl) logs $(api) --container order-food --tail 100 --prefix
 
 logs-database-migration: ## logs of the migrations before the API's start
+	$(needs_api)
 	$(kubectl) logs $(api) --container database-migration --tail 100 --prefix
 
 logs-database-load: ## logs of the loads: before the API's start, and of the CronJob
+	$(needs_api)
 	$(kubectl) logs $(api) --container database-load --tail 100 --prefix
 	$(kubectl) logs --selector $(release),app.kubernetes.io/name=database-load --tail 100 --prefix
 
 logs-postgresql: ## logs of the chart's own PostgreSQL
-	$(kubectl) logs --selector $(release),app.kubernetes.io/component=postgresql --tail 100 --prefix
+	$(needs_postgresql)
+	$(kubectl) logs $(postgresql) --tail 100 --prefix
 
 port-forward: ## serve the API on http://localhost:8080
+	$(needs_api)
 	$(kubectl) port-forward $$($(kubectl) get service $(api) --output name) 8080:http
 
 restart-order-food: ## replace the pods of the API, one by one
+	$(needs_api)
 	$(kubectl) rollout restart deployment $(api)
 
 restart-postgresql: ## restart the chart's own PostgreSQL; orders fail until it is back
-	$(kubectl) rollout restart statefulset --selector $(release),app.kubernetes.io/component=postgresql
+	$(needs_postgresql)
+	$(kubectl) rollout restart statefulset $(postgresql)
 
 wait-pods: ## wait until the pods of the API are ready
+	$(needs_api)
 	$(kubectl) rollout status $$($(kubectl) get deployment $(api) --output name) --timeout 15m
 
 test-api: ## place an order with the API in the cluster

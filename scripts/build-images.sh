@@ -9,7 +9,8 @@ Usage: scripts/build-images.sh [--engine ENGINE] [--tag TAG] [--programs FOLDER]
 Builds the images order-food, database-migration and database-load. The same sources, or the same programs, make the
 same images: their time is that of the last commit (or SOURCE_DATE_EPOCH).
 
-  --engine ENGINE     docker, podman or buildah; default: the first of these that works
+  --engine ENGINE     docker, podman or buildah; default: the first of these that works. The two others make images of the
+                      OCI format, which has no HEALTHCHECK; with BUILDAH_FORMAT=docker they make docker's
   --tag TAG           default: the version in Cargo.toml, which is what the chart uses
   --programs FOLDER   pack the programs that scripts/build-programs.sh built, instead of compiling in a container
 TEXT
@@ -48,11 +49,17 @@ esac
 
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --pretty=%ct 2>/dev/null || echo 0)}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
 context=.
-arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --file Dockerfile)
+dockerfile=Dockerfile
+if [ "$engine" != docker ] && [ "${BUILDAH_FORMAT:-oci}" = oci ]; then
+  # The OCI format has no HEALTHCHECK, and podman and buildah warn of it.
+  dockerfile=$folder/Dockerfile
+  sed '/^HEALTHCHECK /d' Dockerfile >"$dockerfile"
+fi
+arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --file "$dockerfile")
 if [ -n "$programs" ]; then
-  folder=$(mktemp -d)
-  trap 'rm -rf "$folder"' EXIT
   context=$folder/image
   scripts/image-files.sh "$programs" "$context"
   arguments+=(--build-arg PROGRAMS=prebuilt)

@@ -52,7 +52,13 @@ if [ -z "$url" ]; then
   selector="app.kubernetes.io/instance=$release,app.kubernetes.io/component=api"
   service=$(kubectl --namespace "$namespace" get service --output name --selector "$selector")
   [ -n "$service" ] || fail "namespace $namespace has no release $release: install it with scripts/deploy.sh"
-  kubectl --namespace "$namespace" port-forward "$service" :http >"$folder/forward" 2>&1 &
+  # A pod that stays: right after an upgrade kubectl's own choice for the Service is an old one, which is going away.
+  ready=$(kubectl --namespace "$namespace" get pods --selector "$selector" --output \
+    'jsonpath={range .items[*]}{.metadata.deletionTimestamp}|{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' |
+    sed -n 's/^|\(.*\) True$/pod\/\1/p')
+  target=${ready%%$'\n'*}
+  : >"$folder/forward"
+  kubectl --namespace "$namespace" port-forward "${target:-$service}" :http >"$folder/forward" 2>&1 &
   forward=$!
   deadline=$((SECONDS + 30))
   until port=$(sed -n 's/^Forwarding from 127\.0\.0\.1:\([0-9]*\) .*/\1/p' "$folder/forward") && [ -n "$port" ]; do

@@ -84,7 +84,7 @@ start=$SECONDS
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Two halves of about the same length, beside each other.
-"$python" -m pytest test_lifecycle.py test_docs.py test_versions.py test_checkov.py test_score_card.py test_runbooks.py >"$log" 2>&1 &
+"$python" -m pytest test_lifecycle.py test_docs.py test_versions.py test_checkov.py test_score_card.py test_runbooks.py test_selectors.py test_chaos.py >"$log" 2>&1 &
 half=$!
 failed=
 "$python" -m pytest manifests test_schema.py || failed=yes

@@ -4,7 +4,7 @@
 Every order has an Idempotency-Key and is sent again as docs/ordering.md says, until it is answered. Right is: every
 request was answered in the end, every order that was confirmed can be read, and no other order was placed for the client.
 
-The key in SHOP_API_KEY needs the scopes create_order and read_orders, and a client that nobody else uses meanwhile.
+The key in SHOP_API_KEY needs the scopes create_order and read_orders, and a client that nothing else uses meanwhile.
 Says "running" once orders are answered. Exits with 0 if all came out right, else 1.
 """
 
@@ -30,6 +30,19 @@ KEY_SECONDS = 10
 EVERYWHERE_SECONDS = 1
 
 
+def reason(error: Exception) -> str:
+    """Why there is no answer."""
+    if isinstance(error, OSError):
+        return getattr(error, "strerror", None) or str(error)
+    return "it broke off, or is no HTTP"
+
+
+def said(status: int, body: bytes) -> str:
+    """An answer, or why there is none, as one line."""
+    text = " ".join(body[:200].decode(errors="replace").split())
+    return f"{status} {text}" if status else text
+
+
 class Load:
     """Clients, and what happened to them."""
 
@@ -45,15 +58,17 @@ class Load:
         self._lock = threading.Lock()
 
     def ask(self, method: str, path: str, key: str = "") -> tuple[int, bytes, str]:
-        """One try: status, body, Link; a status of 0 is no answer."""
+        """One try: status, body, Link; a status of 0 is no answer, and the body then says why."""
         connection = http.client.HTTPConnection(self.base.hostname, self.base.port or 80, timeout=self.arguments.timeout)
         headers = {"X-API-Key": self.key, "Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
         try:
             connection.request(method, self.base.path.rstrip("/") + path, ORDER if method == "POST" else None, headers)
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers.get("Link", "")
+        except TimeoutError:
+            return 0, f"no answer within {self.arguments.timeout:g} s".encode(), ""
         except (OSError, http.client.HTTPException) as error:
-            return 0, repr(error).encode(), ""
+            return 0, f"no answer: {reason(error)}".encode(), ""
         finally:
             connection.close()
 
@@ -68,7 +83,7 @@ class Load:
                 with self._lock:
                     self.slowest = max(self.slowest, took)
                 return body
-            text = f"{method} {path}: {status} {body[:200].decode(errors='replace')}"
+            text = f"{method} {path}: {said(status, body)}"
             if self.arguments.strict or (status and status not in AGAIN) or took > self.arguments.give_up:
                 with self._lock:
                     self.failures.append(text)
@@ -97,7 +112,7 @@ class Load:
             if status == 403 and b"invalid_api_key" in body:
                 refused = time.monotonic()
                 if refused > start + KEY_SECONDS:
-                    raise ValueError(f"the key is not known after {KEY_SECONDS} s: {body[:200]!r}")
+                    raise ValueError(f"the key is not known after {KEY_SECONDS} s: {said(status, body)}")
             time.sleep(0.05)
 
     def placed(self) -> set[str]:
@@ -107,7 +122,7 @@ class Load:
         while path:
             status, body, link = self.ask("GET", path)
             if status != 200:
-                raise ValueError(f"the orders cannot be read: {status} {body[:200]!r}")
+                raise ValueError(f"the orders cannot be read: {said(status, body)}")
             found |= {order["id"] for order in json.loads(body)}
             path = None
             if link:
@@ -137,7 +152,7 @@ class Load:
             self.failures.append("no order was confirmed")
         after = self.placed() - before
         self.failures += [f"order {each} was confirmed and is not there" for each in sorted(self.confirmed - after)]
-        self.failures += [f"order {each} was placed and confirmed to nobody" for each in sorted(after - self.confirmed)]
+        self.failures += [f"order {each} was placed and not confirmed to any client" for each in sorted(after - self.confirmed)]
 
 
 def main() -> int:

@@ -18,6 +18,9 @@ and no process is started again.
 
 The load makes an API key for itself, with the scope admin, and revokes it. Its orders stay in the shop.
 Needs curl, python3 and kubectl; with --local nginx.
+
+In a cluster requests come through the API server's proxy. With networkPolicy.enabled=true, networkPolicy.ingressCidrs must
+list the nodes that the API server runs on.
 TEXT
 }
 
@@ -47,19 +50,16 @@ trap 'exit 130' INT
 
 needs curl "Debian: apt-get install curl"
 scopes='admin create_order read_orders'
-# How often each process has started.
 if [ -n "$local" ]; then
   export DATABASE_URL=sqlite://$folder/shop.db
-  starts() { ps -o lstart= -p "${apis[0]}"; }
   open_shop_here 1 "$scopes" ENABLE_FAULT_INJECTION=true
+  restarts() { echo "${apis[0]} $(is_gone "${apis[0]}" && echo 1)"; }
 else
-  starts() {
-    cluster get pods --selector "$(selector)" \
-      --output 'jsonpath={range .items[*]}{.metadata.name}={.status.containerStatuses[0].restartCount}{"\n"}{end}'
-  }
   open_shop_in_cluster "$scopes"
+  # The upgrade that turns fault injection on may be under way.
+  cluster rollout status "$deployment" --timeout 15m >&2 || fail "the rollout of $deployment does not end"
 fi
-started=$(starts)
+restarts >"$folder/before"
 # No order may notice: nothing is tried again.
 start_load --strict --rate 100
 
@@ -67,12 +67,16 @@ start_load --strict --rate 100
 (umask 077 && echo "header = \"X-API-Key: $key\"" >"$folder/curl")
 for number in $(seq "$panics"); do
   status=$(curl --silent --show-error --max-time 10 --config "$folder/curl" --output "$folder/answer" --write-out '%{http_code}' "$url/panic") ||
-    fail "FAIL: panic $number got no answer"
+    fail "FAIL: panic $number got no answer$(policy_hint <<<"no answer")"
   [ "$status" != 404 ] || fail "there is no /panic: install with --set faultInjection=true, or set ENABLE_FAULT_INJECTION=true"
   if [ "$status" != 500 ] || ! grep -q '"reason":"internal"' "$folder/answer"; then
     fail "FAIL: panic $number was answered with $status: $(head -c 300 "$folder/answer")"
   fi
 done
 finish_load "$after"
-[ "$(starts)" = "$started" ] || fail "FAIL: a process was started again"
+restarts >"$folder/after"
+again=$(awk 'FILENAME ~ /before$/ { before[$1] = $2; next } $2 + 0 > before[$1] + 0 { print $1 }' "$folder/before" "$folder/after")
+[ -z "$again" ] || fail "FAIL: a process was started again: ${again//$'\n'/, }"
+# What took another pod's place says nothing about that one.
+grep -qFf <(sed 's/ .*/ /' "$folder/before") "$folder/after" || fail "FAIL: all pods were replaced meanwhile, so a restart would not be seen"
 echo "$(basename "$0"): PASS: $panics panics, each answered with 500; nothing else noticed"

@@ -21,6 +21,9 @@ order is stored, and none is stored twice.
 
 The load makes an API key for itself, and revokes it. Its orders stay in the shop.
 Needs python3 and kubectl; with --local nginx.
+
+In a cluster requests come through the API server's proxy. With networkPolicy.enabled=true, networkPolicy.ingressCidrs must
+list the nodes that the API server runs on.
 TEXT
 }
 

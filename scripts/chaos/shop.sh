@@ -13,7 +13,13 @@ apis=() ports=() settings=()
 
 cluster() { kubectl --namespace "$namespace" "$@"; }
 selector() { echo "app.kubernetes.io/instance=$release,app.kubernetes.io/component=api"; }
-keys() { cluster exec "$deployment" --container order-food -- /order-food keys "$@"; }
+# In a pod that stays: of a Deployment's pods kubectl chooses one that has been ready for long, and it may be going away.
+keys() {
+  local pod
+  pod=$(ready_pods)
+  pod=${pod%%$'\n'*}
+  cluster exec "${pod:-$deployment}" --container order-food -- /order-food keys "$@"
+}
 
 # await SECONDS WHAT COMMAND...: until the command succeeds.
 await() {
@@ -53,6 +59,7 @@ open_shop_in_cluster() {
   key_number=$(sed -n 's/^created \([0-9]*\)$/\1/p' <<<"$made")
   key=$(tail -n 1 <<<"$made")
   [ -n "$key_number" ] || fail "no key was made: $made"
+  : >"$folder/proxy"
   kubectl proxy --port 0 >"$folder/proxy" 2>&1 &
   proxy=$!
   await 30 "kubectl proxy serves" grep -q '^Starting to serve on' "$folder/proxy"
@@ -121,10 +128,11 @@ is_running_or_gone() { grep -q '^running$' "$folder/load" || is_gone "$load"; }
 
 # start_load ARGUMENT...: and waits until orders are answered.
 start_load() {
+  : >"$folder/load"
   SHOP_API_KEY=$key python3 "$chaos/load.py" --url "$url" "$@" >"$folder/load" &
   load=$!
   await 30 "orders are answered" is_running_or_gone
-  grep -q '^running$' "$folder/load" || fail "no load: $(cat "$folder/load")"
+  grep -q '^running$' "$folder/load" || fail "no load: $(cat "$folder/load")$(policy_hint <"$folder/load")"
 }
 
 # finish_load SECONDS: goes on for so long after the fault, and then fails or not.
@@ -136,12 +144,41 @@ finish_load() {
   wait "$load" || result=$?
   load=''
   sed '/^running$/d; s/^/chaos: /' "$folder/load"
-  [ "$result" = 0 ] || fail "FAIL: the load did not come out right"
+  [ "$result" = 0 ] || fail "FAIL: the load did not come out right$(policy_hint <"$folder/load")"
+}
+
+# policy_hint <WHAT-WENT-WRONG: what may keep requests from the pods, to be added to a message; nothing where nothing does.
+policy_hint() {
+  [ -n "$proxy" ] && grep -qiE 'no answer|trying to reach service' || return 0
+  [ -n "$(cluster get networkpolicies --output name)" ] || return 0
+  echo
+  echo "The NetworkPolicies of namespace $namespace keep the API server's proxy out unless they admit its addresses. In the"
+  echo "chart's policy these are networkPolicy.ingressCidrs: add those of the nodes that the API server runs on."
+}
+
+# live_pods COMPONENT FIELD: "NAME VALUE" of each pod that is neither going away nor over. After an upgrade, pods of the old
+# ReplicaSet are there for a while, and even ready.
+live_pods() {
+  cluster get pods --selector "app.kubernetes.io/instance=$release,app.kubernetes.io/component=$1" \
+    --output "jsonpath={range .items[*]}{.metadata.deletionTimestamp}|{.status.phase}|{.metadata.name} $2{\"\\n\"}{end}" |
+    sed -nE 's/^\|(Pending|Running)\|//p'
 }
 
 # The API's pods that are ready, and whether there are so many.
-ready_pods() {
-  cluster get pods --selector "$(selector)" \
-    --output 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | sed -n 's/ True$//p'
-}
+ready_pods() { live_pods api '{.status.conditions[?(@.type=="Ready")].status}' | sed -n 's/ True$//p'; }
 has_ready_pods() { [ "$(ready_pods | wc -l)" -ge "$1" ]; }
+
+# "NAME COUNT": how often the API's container has started again in each pod.
+restarts() { live_pods api '{.status.containerStatuses[?(@.name=="order-food")].restartCount}'; }
+
+# nodes_of COMPONENT: where its pods run.
+nodes_of() { live_pods "$1" '{.spec.nodeName}' | sed -n 's/^[^ ]* \(..*\)/\1/p' | sort -u; }
+
+# open_nodes: the nodes that take pods of the API. A taint keeps pods away from a node, unless one of the API is there.
+open_nodes() {
+  local taken
+  taken=" $(nodes_of api | tr '\n' ' ')"
+  kubectl get nodes --output \
+    'jsonpath={range .items[*]}{.metadata.name}|{.spec.unschedulable}|{.status.conditions[?(@.type=="Ready")].status}|{.spec.taints[*].effect}{"\n"}{end}' |
+    awk -F '|' -v taken="$taken" '$2 != "true" && $3 == "True" && ($4 !~ /(^| )(NoSchedule|NoExecute)/ || index(taken, " " $1 " ")) { print $1 }'
+}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Which database backup.sh and restore.sh work on. Sourced; they have fail() and needs().
+# Which database backup.sh and restore.sh work on. Sourced; they have fail() and needs(), and set pod and namespace.
 # shellcheck disable=SC2034 # ok: the scripts use what this sets
 
 # connect_to URL: sets engine, and for PostgreSQL connection (an argument without the password, which other users of the
@@ -29,6 +29,24 @@ connect_to() {
       ;;
     *) code=2 fail "DATABASE_URL must start with postgres://, postgresql:// or sqlite://" ;;
   esac
+}
+
+# connect: to the database of the environment, or of the pod. For PostgreSQL sets at_server, what its programs are run
+# with, and to_database, which of their arguments names the database.
+connect() {
+  local url
+  at_server=() to_database=()
+  if [ -n "$pod" ]; then
+    needs kubectl "see https://kubernetes.io/docs/tasks/tools"
+    engine=postgres
+    # shellcheck disable=SC2016 # ok: the pod's shell expands it
+    at_server=(kubectl --namespace "$namespace" exec --stdin "$pod" --
+      sh -c 'PGUSER=$POSTGRES_USER PGDATABASE=$POSTGRES_DB exec "$@"' sh)
+  else
+    url=$(given_url)
+    connect_to "$url"
+    [ "$engine" = sqlite ] || to_database=(--dbname="$connection")
+  fi
 }
 
 # The URL of the environment, as the programs take it.

@@ -24,6 +24,7 @@ import kinds
 RESOURCES = [
     ("v1", "configmaps", "ConfigMap"),
     ("v1", "namespaces", "Namespace"),
+    ("v1", "nodes", "Node"),
     ("v1", "pods", "Pod"),
     ("v1", "secrets", "Secret"),
     ("v1", "serviceaccounts", "ServiceAccount"),
@@ -167,6 +168,17 @@ class Store:
         """Objects of a kind."""
         return [o for o in self.objects.values() if o["kind"] == kind]
 
+    def start_pods(self) -> None:
+        """One pod of each object that makes pods, which no controller does here."""
+        for owner in list(self.objects.values()):
+            spec = owner.get("spec") or {}
+            spec = spec["jobTemplate"]["spec"] if owner["kind"] == "CronJob" else spec
+            if "template" in spec:
+                name, namespace = f"{owner['metadata']['name']}-0", owner["metadata"]["namespace"]
+                labels = dict(spec["template"]["metadata"]["labels"])
+                pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec["template"]["spec"]}
+                self.put(("v1", "Pod", namespace, name), pod)
+
     def check(self, new: dict, old: dict | None) -> None:
         """Refuses what a server would refuse."""
         faults = [*kinds.faults(new, self.minor), *repeated(new.get("spec", {}), "spec")]
@@ -262,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
         api = self.discovery(path)
         verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api,
-                "resources": [{"name": r, "singularName": k.lower(), "namespaced": k != "Namespace", "kind": k, "verbs": verbs}
+                "resources": [{"name": r, "singularName": k.lower(), "namespaced": k not in ("Namespace", "Node"), "kind": k, "verbs": verbs}
                               for a, r, k in RESOURCES if a == api]}
 
     def openapi(self, path: str) -> dict:
@@ -288,7 +300,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "NotFound", f"the server could not find the requested resource {path}")
         name = rest[1] if len(rest) > 1 else ""
         if rest[2:] == ["log"]:
-            return self.log(api, kind, namespace, name)
+            return self.log(query.get("container"), api, kind, namespace, name)
         with self.server.store.lock:
             watched = self.respond(api, kind, namespace, name, query, body)
         if watched is not None:
@@ -330,10 +342,14 @@ class Handler(BaseHTTPRequestHandler):
         del store.objects[key]
         return self.status(200, "", "deleted")
 
-    def log(self, *key: str) -> None:
-        """What a pod that is there has written."""
-        if key not in self.server.store.objects:
+    def log(self, container: str | None, *key: str) -> None:
+        """What a container of a pod that is there has written."""
+        pod = self.server.store.objects.get(key)
+        if pod is None:
             raise Refused(404, "NotFound", f'pods "{key[3]}" not found')
+        names = [each["name"] for each in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]]
+        if container not in (None, *names):
+            raise Refused(400, "BadRequest", f"container {container} is not valid for pod {key[3]}")
         payload = f"log of {key[3]}\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")

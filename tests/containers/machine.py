@@ -112,6 +112,7 @@ class Podman:
             text=True,
         )
         assert done.returncode == 0, done.stderr
+        assert "HEALTHCHECK" not in done.stderr, "a warning of what the format has not"
         return {name: self("image", "inspect", "--format", "{{.Id}}", f"{name}:{tag}") for name in IMAGES}
 
     def inspect(self, container: str) -> dict:

@@ -220,6 +220,87 @@ def test_a_backup_that_takes_too_long_leaves_nothing(postgres: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def pod(postgres: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of an operator: kubectl reaches the server's pod, and the programs beside it are too old for all."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore", "psql"):
+        (folder / name).write_text("#!/bin/sh\necho 'the wrong one' >&2\nexit 1\n")
+    server = urlsplit(postgres)
+    inside = f"PATH='{PATH}' PGHOST={server.hostname} PGPORT={server.port} POSTGRES_USER={server.username} POSTGRES_DB=\"$SHOP_DATABASE\""
+    (folder / "kubectl").write_text(
+        f'#!/bin/sh\nwords=\nwhile [ "$1" != -- ]; do words="$words $1"; shift; done; shift\necho "$words" >>{folder}/calls\n'
+        f'case "$BROKEN $*" in yes*pg_dump*) exec head -c 2000 {folder}/whole ;; esac\n[ -z "$GONE" ] || exit 1\nexec env -u DATABASE_URL {inside} "$@"\n'
+    )
+    for file in folder.iterdir():
+        file.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "SHOP_DATABASE": server.path[1:], "DATABASE_URL": ""}
+
+
+def test_the_servers_pod_has_the_programs(postgres: str, empty_postgres_2: str, pod: dict[str, str], tmp_path: Path) -> None:
+    backup, there = tmp_path / "backup", ("--pod", "order-food-postgresql-0", "--namespace", "shop")
+    with serving(tmp_path, postgres) as api:
+        order = json.loads(api.order("kept").body)["id"]
+        done = script("backup.sh", "", *there, backup, **pod)
+        assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    other = {**pod, "SHOP_DATABASE": urlsplit(empty_postgres_2).path[1:]}
+    done = script("restore.sh", "", *there, backup, **other)
+    assert done.returncode == 0 and "4 orders from" in done.stdout, done.stderr
+    done = script("restore.sh", "", *there, backup, **other)
+    assert done.returncode == 1 and "the database has 4 orders; with --overwrite they are lost" in done.stderr
+    with serving(tmp_path, empty_postgres_2) as api:
+        assert ask(f"{api.url}/api/order/{order}", X_API_Key="apitest").status == 200
+        done = script("restore.sh", "", *there, "--overwrite", backup, **other)
+        assert done.returncode == 1 and "connections are open" in done.stderr
+    calls = set((tmp_path / "tools/calls").read_text().splitlines())
+    assert calls == {" --namespace shop exec --stdin order-food-postgresql-0"}
+
+
+def test_a_stream_from_the_pod_that_breaks_off_leaves_everything(postgres: str, pod: dict[str, str], tmp_path: Path) -> None:
+    backup, whole, there = tmp_path / "backup", tmp_path / "tools/whole", ("--pod", "order-food-postgresql-0")
+    works("backup.sh", postgres, whole)
+    for fault in ("BROKEN", "GONE"):
+        done = script("backup.sh", "", *there, backup, **pod, **{fault: "yes"})
+        assert done.returncode == 1 and "nothing was written" in done.stderr
+        assert [file.name for file in tmp_path.iterdir()] == ["tools"]
+    backup.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    done = script("restore.sh", "", *there, "--overwrite", backup, **pod)
+    assert done.returncode == 1 and "the database is as it was" in done.stderr
+    assert at_postgres(postgres, "select count(*) from orders") == "3"
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("pg_dump: error: aborting because of server version mismatch\npg_dump: detail: server version: 17.2; pg_dump version: 15.18 (Debian)", ("15", "17")),
+        ("pg_dump: server version: 16.4 (Debian); pg_dump version: 13.9\npg_dump: error: aborting because of server version mismatch", ("13", "16")),
+        ("pg_dump: detail: server version: 18beta1; pg_dump version: 17.6", ("17", "18")),
+    ],
+)
+def test_a_pg_dump_older_than_the_server_is_named(said: str, says: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "pg_dump").write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 1\n')
+    (tmp_path / "pg_dump").chmod(0o755)
+    done = script("backup.sh", "postgres://db.example/shop", tmp_path / "backup", PATH=f"{tmp_path}:{PATH}")
+    old, new = says
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"backup.sh: pg_dump is that of PostgreSQL {old}, older than the server's {new}: install postgresql-client-{new} ")
+    assert "--pod" in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("backup*"))
+
+
+@pytest.mark.parametrize("version", ["1.15", "1.16", "2.0"])
+def test_a_pg_restore_older_than_the_backup_is_named(version: str, postgres: str, tmp_path: Path) -> None:
+    (tmp_path / "pg_restore").write_text(f'#!/bin/sh\n[ "$1" != --version ] || exec echo "pg_restore (PostgreSQL) 13.9"\necho "pg_restore: error: unsupported version ({version}) in file header" >&2\nexit 1\n')
+    (tmp_path / "pg_restore").chmod(0o755)
+    (tmp_path / "backup").write_text("PGDMP")
+    done = script("restore.sh", postgres, "--overwrite", tmp_path / "backup", PATH=f"{tmp_path}:{PATH}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("restore.sh: pg_restore (PostgreSQL) 13.9 is older than the pg_dump that wrote ") and "--pod" in done.stderr
+    assert at_postgres(postgres, "select count(*) from orders") == "3"
+
+
 def test_no_password_is_shown(tmp_path: Path) -> None:
     """Other users of a machine see the arguments of its processes."""
     (tmp_path / "pg_dump").write_text('#!/bin/sh\nprintf "%s\\n" "$PGPASSWORD" "$@" >"$0.called"\nexit 1\n')

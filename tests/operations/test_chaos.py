@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +21,29 @@ from shop import REPOSITORY
 CHAOS = REPOSITORY / "scripts/chaos"
 SCRIPTS = ("panic.sh", "pod-delete.sh", "node-drain.sh")
 SERVICE = "/api/v1/namespaces/shop/services/order-food:http/proxy"
-# Two pods on two nodes; what is deleted is there again at once.
+# Two pods on two nodes, beside some that are going away, over or not there yet; what is deleted is there again at once.
 KUBECTL = """
+old="2026-11-30T10:00:00Z|Running|old"
 case "$*" in
   *"get deployment"*) echo "${DEPLOYMENT-deployment.apps/order-food}" ;;
   *"get service"*) echo service/order-food ;;
-  *"exec deployment.apps/order-food"*"keys create"*) echo "created 7"; echo of_key ;;
-  *"get pods"*restartCount*) echo "one=${RESTARTS:+$(wc -l <"$CALLS")}"; echo two=0 ;;
-  *"get pods"*component=api*nodeName*) if [ -e "$DRAINED" ]; then echo node-b; else echo node-a; fi; echo node-b ;;
-  *"get pods"*component=postgresql*nodeName*) echo node-b ;;
-  *"get pods"*) echo "one True"; echo "two ${LONELY:-True}" ;;
-  *"get nodes"*) echo "node-a "; echo "node-b $LONELY" ;;
+  *"exec one"*"keys create"*) echo "created 7"; echo of_key ;;
+  *"get pods"*restartCount*)
+    if [ ! -e "$COUNTED" ]; then
+      touch "$COUNTED"
+      echo "$old 3"; echo "|Running|one 1"; echo "|Running|two 0"
+    else
+      [ -n "$REPLACED" ] || echo "|Running|one ${RESTARTS:-1}"
+      echo "|Running|new ${NEW_RESTARTS:-0}"; echo "|Pending|newer "
+    fi ;;
+  *"get pods"*component=api*nodeName*)
+    echo "$old node-a"; echo "|Failed|evicted node-a"; echo "|Pending|new "
+    [ -e "$DRAINED" ] || echo "|Running|one node-a"
+    echo "|Running|two node-b" ;;
+  *"get pods"*component=postgresql*nodeName*) echo "|Running|database node-b" ;;
+  *"get pods"*) echo "$old True"; echo "|Running|one True"; echo "|Running|two ${LONELY:-True}" ;;
+  *"get nodes"*) echo "node-a||True|"; echo "node-b|$CORDONED|${READY:-True}|"; echo "node-c||True|NoSchedule" ;;
+  *"get networkpolicies"*) printf "%s" "$POLICIES" ;;
   proxy*) echo "Starting to serve on 127.0.0.1:$PORT"; exec sleep 60 ;;
   drain*) touch "$DRAINED"; exit "${DRAIN:-0}" ;;
 esac
@@ -57,6 +70,21 @@ class Shop(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self) -> None:
+        if self.fault == "hangs":
+            self.close_connection = True
+            time.sleep(1.5)
+            return
+        if self.fault == "breaks off":
+            self.close_connection = True
+            return
+        if self.fault == "is no HTTP":
+            self.close_connection = True
+            self.wfile.write(b"SSH-2.0-other\r\n")
+            return
+        if self.fault == "is kept out":
+            return self._answer(503, {"message": "error trying to reach service: dial tcp 10.244.1.3:8080: i/o timeout"})
+        if self.fault == "is down":
+            return self._answer(503, {"reason": "database_unavailable"})
         if self.path.endswith("/panic"):
             type(self).panics += 1
             self._answer(404 if self.fault == "no fault injection" else 200 if self.fault == "caught" else 500, {"reason": "internal"})
@@ -102,7 +130,7 @@ def shop() -> Iterator[http.server.ThreadingHTTPServer]:
 @pytest.fixture
 def cluster(shell: Shell, shop: http.server.ThreadingHTTPServer, tmp_path: Path) -> Shell:
     """A cluster with the shop in it."""
-    shell.stand_in("kubectl", KUBECTL.replace("$PORT", str(shop.server_port)).replace("$DRAINED", str(tmp_path / "drained")))
+    shell.stand_in("kubectl", KUBECTL.replace("$PORT", str(shop.server_port)).replace("$DRAINED", str(tmp_path / "drained")).replace("$COUNTED", str(tmp_path / "counted")))
     return shell
 
 
@@ -193,9 +221,31 @@ def test_a_panic_that_is_noticed_fails(cluster: Shell, fault: str, says: str) ->
     assert cluster.calls("kubectl")[-1][-3:] == ["keys", "revoke", "7"]
 
 
-def test_a_process_that_was_started_again_fails(cluster: Shell) -> None:
-    done = run(cluster, "panic.sh", "--panics", "1", RESTARTS="more and more")
-    assert done.returncode == 1 and "FAIL: a process was started again" in done.stderr
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"RESTARTS": "2"}, "FAIL: a process was started again: one\n"),
+        ({"NEW_RESTARTS": "1"}, "FAIL: a process was started again: new\n"),
+        ({"RESTARTS": "10", "NEW_RESTARTS": "2"}, "FAIL: a process was started again: one, new\n"),
+        ({"REPLACED": "yes"}, "FAIL: all pods were replaced meanwhile, so a restart would not be seen\n"),
+    ],
+)
+def test_a_process_that_was_started_again_fails(cluster: Shell, environment: dict[str, str], says: str) -> None:
+    done = run(cluster, "panic.sh", "--panics", "1", **environment)
+    assert done.returncode == 1 and says in done.stderr
+
+
+def test_panics_begin_when_the_upgrade_is_through(cluster: Shell) -> None:
+    assert run(cluster, "panic.sh", "--panics", "1").returncode == 0
+    words = [" ".join(call) for call in cluster.calls("kubectl")]
+    waited = words.index("kubectl --namespace shop rollout status deployment.apps/order-food --timeout 15m")
+    assert all("restartCount" not in each for each in words[:waited]), "pods that go away were counted"
+
+
+def test_what_is_going_away_is_not_deleted(cluster: Shell) -> None:
+    assert run(cluster, "pod-delete.sh", "--pods", "9").returncode == 0
+    deleted = [call[5] for call in cluster.calls("kubectl") if call[3:5] == ["delete", "pod"]]
+    assert len(deleted) == 9 and set(deleted) <= {"one", "two"}
 
 
 @pytest.mark.parametrize("fault", ["loses", "doubles", "refuses"])
@@ -207,10 +257,16 @@ def test_an_order_that_suffers_fails(cluster: Shell, fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "says"), [("pod-delete.sh", "without a second one a deletion is an outage"), ("node-drain.sh", "have nowhere to go")]
+    ("script", "environment", "says"),
+    [
+        ("pod-delete.sh", {"LONELY": "false"}, "without a second one a deletion is an outage"),
+        ("node-drain.sh", {"LONELY": "false"}, "without a second one a drain is an outage"),
+        ("node-drain.sh", {"CORDONED": "true"}, "no node but node-a takes pods: its pods have nowhere to go, and kubectl drain would wait"),
+        ("node-drain.sh", {"READY": "Unknown"}, "no node but node-a takes pods"),
+    ],
 )
-def test_does_not_make_an_outage(cluster: Shell, script: str, says: str) -> None:
-    done = run(cluster, script, LONELY="true")
+def test_does_not_make_an_outage(cluster: Shell, script: str, environment: dict[str, str], says: str) -> None:
+    done = run(cluster, script, **environment)
     assert done.returncode == 1 and says in done.stderr
     assert not [call for call in cluster.calls("kubectl") if "delete" in call or "drain" in call]
 
@@ -239,7 +295,7 @@ def test_the_load_sends_again_under_the_same_key(shop: http.server.ThreadingHTTP
     assert load(shop, "--strict").returncode == 1
 
 
-@pytest.mark.parametrize(("fault", "says"), [("loses", "was confirmed and is not there"), ("doubles", "order more was placed and confirmed to nobody")])
+@pytest.mark.parametrize(("fault", "says"), [("loses", "was confirmed and is not there"), ("doubles", "order more was placed and not confirmed to any client")])
 def test_the_load_compares_what_was_told_with_what_is_stored(shop: http.server.ThreadingHTTPServer, fault: str, says: str) -> None:
     Shop.fault = fault
     done = load(shop)
@@ -251,6 +307,49 @@ def test_the_load_begins_when_its_key_is_known(shop: http.server.ThreadingHTTPSe
     done = load(shop)
     assert done.returncode == 0, done.stdout
     assert Shop.unknown == 0 and Shop.orders
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("hangs", "the orders cannot be read: no answer within 1 s"),
+        ("breaks off", "the orders cannot be read: no answer: Remote end closed connection without response"),
+        ("is no HTTP", "the orders cannot be read: no answer: it broke off, or is no HTTP"),
+        ("is kept out", 'the orders cannot be read: 503 {"message":"error trying to reach service: dial tcp 10.244.1.3:8080: i/o timeout"}'),
+        ("is down", 'the orders cannot be read: 503 {"reason":"database_unavailable"}'),
+    ],
+)
+def test_failures_are_told_without_the_words_of_python(shop: http.server.ThreadingHTTPServer, fault: str, says: str) -> None:
+    Shop.fault = fault
+    done = load(shop, "--timeout", "1")
+    assert done.returncode == 1
+    assert done.stdout.endswith(f"  {says}\n")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("fault", "policies", "is_named"),
+    [("is kept out", "networkpolicy/order-food", True), ("breaks off", "networkpolicy/order-food", True), ("is kept out", "", False), ("is down", "networkpolicy/order-food", False)],
+)
+def test_policies_that_keep_the_proxy_out_are_named(cluster: Shell, script: str, fault: str, policies: str, is_named: bool) -> None:
+    Shop.fault = fault
+    done = run(cluster, script, POLICIES=policies)
+    assert done.returncode == 1 and f"{script}: no load: " in done.stderr
+    assert ("keep the API server's proxy out" in done.stderr and "networkPolicy.ingressCidrs" in done.stderr) is is_named
+    assert "b'" not in done.stderr and 'b"' not in done.stderr
+
+
+def test_files_of_background_jobs_are_there_before_they_are_read() -> None:
+    """The job makes its file when it gets to run, and what waits for a line in it may be earlier."""
+    found = 0
+    for script in (REPOSITORY / "scripts").rglob("*.sh"):
+        lines = script.read_text().splitlines()
+        for number, line in enumerate(lines):
+            if written := re.search(r' >"(\$\w+/?\w*)"(?: 2>&1)? &$', line):
+                found += 1
+                text = "\n".join(lines[max(0, number - 4) : number])
+                assert f': >"{written[1]}"' in text or f"{written[1].lstrip('$')}=$(mktemp)" in text, f"{script.name}: {line}"
+    assert found >= 4
 
 
 def test_shell_scripts() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from shop import PROGRAMS, REPOSITORY, Api, program
+from shop import PROGRAMS, REPOSITORY, Api, ask, program, wait_until
 
 DOCS = [REPOSITORY / "docs" / name for name in ("operations.md", "troubleshooting.md")]
 BLOCKS = [(file.name, block) for file in DOCS for block in re.findall(r"^ *```sh\n(.*?)^ *```", file.read_text(), re.M | re.S)]
@@ -24,7 +28,7 @@ ELSEWHERE = ("kubectl", "helm", "make", "docker", "cargo", *(f"scripts/chaos/{na
 
 def is_local(command: str) -> bool:
     """Whether it is run here. An API that serves is what the tests have already."""
-    return command.split()[0] not in ELSEWHERE and command != "order-food" and "$PWD/target" not in command
+    return command.split()[0] not in ELSEWHERE and command != "order-food" and "$PWD/target" not in command and " --pod " not in command
 
 
 LOCAL = [each for each in COMMANDS if is_local(each[1])]
@@ -106,15 +110,137 @@ def test_kubectl_names_what_the_chart_makes() -> None:
         assert set(named) <= objects, call
         for option, value in zip(call, call[1:]):
             if option == "--selector":
-                # The pod of helm test, which stays, has the API's name too.
-                api = "app.kubernetes.io/name=order-food,app.kubernetes.io/component=api"
-                assert value == api if call[0] == "wait" else value in (api.split(",")[0], "app.kubernetes.io/name=database-load")
+                # What they choose is tested with the chart.
+                assert value in ("app.kubernetes.io/name=order-food,app.kubernetes.io/component=api", "app.kubernetes.io/name=database-load")
             if option == "--container":
                 assert value in ("order-food", "database-migration", "database-load")
         if "/order-food" in call:
             program = call[call.index("/order-food") + 1 :]
             help_ = subprocess.run([PROGRAMS / "order-food", *[word for word in program if not word.isdigit()][:2], "--help"], capture_output=True, text=True)
             assert help_.returncode == 0 and all(option in help_.stdout for option in program if option.startswith("--")), call
+
+
+def asks_a_ready_pod(command: str) -> bool:
+    """Whether kubectl chooses the pod, and so a ready one if there is any, where one that is not ready may be meant."""
+    return bool(re.search(r"\bkubectl\b.* (exec\b.* (deployment|deploy|service|svc)/.*\bhealthcheck|logs\b.* (deployment|deploy|service|svc)/)", command))
+
+
+def test_a_pod_that_is_not_ready_is_asked_by_its_name() -> None:
+    pages = (REPOSITORY / "docs").rglob("*.md")
+    assert [line for page in pages for line in page.read_text().splitlines() if asks_a_ready_pod(line)] == []
+    assert sum("/order-food healthcheck" in text for page in (REPOSITORY / "docs").rglob("*.md") for text in page.read_text().splitlines()) > 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kubectl exec deployment/order-food --container order-food -- /order-food healthcheck",
+        "   kubectl --namespace $NAMESPACE exec deployment/$NAME -- /order-food healthcheck",
+        "| a | b | `kubectl logs deployment/order-food --container database-migration` |",
+        "kubectl -n shop logs -f deploy/order-food",
+    ],
+)
+def test_commands_that_let_kubectl_choose_are_found(command: str) -> None:
+    assert asks_a_ready_pod(command)
+
+
+@pytest.mark.parametrize("missing", [[], ["the menu has not been loaded yet"], ["the database has not answered yet"], ["migration 7 is missing: run database-migration", "the process is stopping"]])
+def test_the_healthcheck_prints_what_the_page_shows(missing: list[str]) -> None:
+    class Unready(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"status": "unready", "database": "up", "missing": missing}).encode()
+            self.wfile.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    [shown] = re.findall(r"^(order-food: http.* answers .*)$", DOCS[1].read_text(), re.M)
+    assert shown.count("; ") == 1
+    with http.server.HTTPServer(("127.0.0.1", 0), Unready) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        environment = {"SERVER_PORT": str(server.server_port)}
+        said = subprocess.run([PROGRAMS / "order-food", "healthcheck"], env=environment, capture_output=True, text=True, timeout=30)
+    assert said.returncode == 1
+    assert said.stderr.strip() == "; ".join([shown.partition("; ")[0].replace("8080", str(server.server_port)), *missing])
+
+
+def test_pages_that_drain_a_node_say_when_that_does_not_end() -> None:
+    pages = [page for page in (REPOSITORY / "docs").rglob("*.md") if re.search(r"^ *kubectl drain ", page.read_text(), re.M)]
+    assert len(pages) > 1
+    assert all("PodDisruptionBudget" in page.read_text() and re.search(r"one\s+open\s+node|no\s+other\s+node", page.read_text()) for page in pages)
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Api]:
+    """An API behind a proxy on this machine, with a limit that no test reaches."""
+    running = Api(tmp_path, f"sqlite://{tmp_path}/shop.db", TRUSTED_PROXIES="127.0.0.1", RATE_LIMIT_PER_SECOND="50")
+    yield running
+    running.stop()
+
+
+def raw(api: Api, head: str, body: bytes = b"") -> str:
+    """The head of the answer to a request that is sent as it is."""
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"Host: shop\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        return connection.recv(65536).decode()
+
+
+def invalid_addresses(api: Api) -> int:
+    """What the counter that the page names says."""
+    [value] = re.findall(r"^forwarded_addresses_invalid_total (\d+)", ask(f"{api.url}/metrics").body.decode(), re.M)
+    return int(value)
+
+
+def test_what_is_said_of_proxies_is_so(limited: Api) -> None:
+    section = re.search(r"^#### Behind a proxy\n(.*?)^####", DOCS[0].read_text(), re.M | re.S)[1]
+    shown = re.search(r"zone: `(.*)`, `(.*)`\.", section).groups()
+    left = {}
+    for address in [*shown, "203.0.113.9", "[2001:db8:1::9]", "fe80::1%eth0"]:
+        answer = ask(f"{limited.url}/api/product", X_Forwarded_For=address)
+        left[address] = re.search(r"r=(\d+)", answer.headers["ratelimit"])[1]
+    assert len(set(left.values())) == 1, f"each has an allowance of its own: {left}"
+    assert invalid_addresses(limited) == 0
+    for number, name in enumerate(["unknown", "shop.example", "203.0.113.7:port"], 1):
+        assert ask(f"{limited.url}/api/product", X_Forwarded_For=name).status == 200
+        assert invalid_addresses(limited) == number
+    for offer in ("Connection: upgrade\n", "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAAAAIAAAAB\n", "Upgrade: websocket\nConnection: Upgrade\n"):
+        head = raw(limited, f"GET /api/product HTTP/1.1\n{offer}")
+        assert head.startswith("HTTP/1.1 200 ") and "connection: close" not in head.lower(), offer
+
+
+def test_what_is_said_of_pages_is_so(limited: Api) -> None:
+    preflight = "OPTIONS /api/order HTTP/1.1\nOrigin: https://shop.example\nAccess-Control-Request-Method: {}\nAccess-Control-Request-Headers: {}\n"
+    for headers in ("content-type, api_key", "sentry-trace, baggage", "x-anything"):
+        answer = raw(limited, preflight.format("POST", headers)).lower()
+        assert answer.startswith("http/1.1 200 ") and "access-control-max-age: 3600" in answer, headers
+    assert raw(limited, preflight.format("DELETE", "api_key")).startswith("HTTP/1.1 400 ")
+    order = b'{"items":[{"productId":"1","quantity":1}]%s}'
+    for kind, body in (
+        ("application/json", b"\xef\xbb\xbf" + order % b""),
+        ("application/json; charset=utf8", order % b""),
+        ("application/json", order % b',"couponCode":""'),
+        ("application/json", order % b',"couponCode":" SAVE10 "'),
+    ):
+        assert raw(limited, f"POST /api/order HTTP/1.1\napi_key: apitest\nContent-Type: {kind}\n", body).startswith("HTTP/1.1 200 "), body
+
+
+@pytest.mark.parametrize(("settings", "is_used"), [({"PORT": "FREE"}, True), ({"PORT": "FREE", "SERVER_PORT": "0"}, False), ({"PORT": "1", "SERVER_PORT": "FREE"}, True)])
+def test_what_is_said_of_the_port_is_so(settings: dict[str, str], is_used: bool, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    settings = {name: port if value == "FREE" else value for name, value in settings.items()}
+    log = tmp_path / "log"
+    environment = {"DATABASE_URL": f"sqlite://{tmp_path}/shop.db", "LOG_FORMAT": "json", **settings}
+    with log.open("w") as output:
+        process = subprocess.Popen([PROGRAMS / "order-food"], env=environment, stdout=output, stderr=output)
+    try:
+        found = wait_until(lambda: re.search(r'"listening","address":"[^"]*:(\d+)"', log.read_text()), 20, "it listens")
+        assert (found[1] == port) is is_used
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:
@@ -127,6 +253,13 @@ def test_a_restore_into_the_database_in_use_is_one_sequence() -> None:
     lines = block.split("\n")[:-1]
     assert len(lines) == len(steps)
     assert [line for line, step in zip(lines, steps) if not re.match(step, line)] == []
+
+
+def test_what_is_said_of_versions_is_so() -> None:
+    tag = yaml.safe_load((REPOSITORY / "helm/order-food/values.yaml").read_text())["postgresql"]["image"]["tag"]
+    major = re.match(r"\d+", tag)[0]
+    assert f"PostgreSQL is {major}, and" in DOCS[0].read_text() and f"`postgresql-client-{major}`" in DOCS[0].read_text()
+    assert f"the chart's server is {major})" in (REPOSITORY / "scripts/backup.sh").read_text()
 
 
 def test_the_url_of_the_charts_own_database_is_right() -> None:

@@ -24,7 +24,8 @@ KUBECTL = """
 case "$*" in
   "config current-context") echo "${CONTEXT:-kind-order-food}" ;;
   *"get service"*) echo "${SERVICE-service/order-food}" ;;
-  *"get deployment"*) echo deployment.apps/order-food ;;
+  *"get deployment"*) echo "${DEPLOYMENT-deployment.apps/order-food}" ;;
+  *"get statefulset"*) echo "${STATEFULSET-statefulset.apps/order-food-postgresql}" ;;
   *"get persistentvolumeclaim"*) echo persistentvolumeclaim/data-order-food-postgresql-0 ;;
   *port-forward*) echo "Forwarding from 127.0.0.1:$PORT -> 8080"; exec sleep 60 ;;
 esac
@@ -211,6 +212,23 @@ def test_the_api_test_takes_an_address(cluster: Shell, api: http.server.Threadin
     assert done.stdout.count(": 200") == 4
 
 
+@pytest.mark.parametrize(
+    ("pods", "reached"),
+    [
+        ("2026-11-30T10:00:00Z|old True\n|new True", "pod/new"),
+        ("|starting False\n|new True\n|newer True", "pod/new"),
+        ("2026-11-30T10:00:00Z|old True\n|starting ", "service/order-food"),
+        ("", "service/order-food"),
+    ],
+)
+def test_the_api_test_reaches_a_pod_that_stays(cluster: Shell, pods: str, reached: str) -> None:
+    kubectl = cluster.tools / "kubectl"
+    kubectl.write_text(kubectl.read_text().replace('case "$*" in', 'case "$*" in\n  *"get pods"*) echo "$PODS" ;;', 1))
+    assert cluster.run("scripts/test-api.sh", PODS=pods).returncode == 0
+    [forward] = [call for call in cluster.calls("kubectl") if "port-forward" in call]
+    assert forward[-2:] == [reached, ":http"]
+
+
 def test_the_api_test_needs_a_release(cluster: Shell) -> None:
     done = cluster.run("scripts/test-api.sh", "--namespace", "empty", SERVICE="")
     assert done.returncode == 1
@@ -249,6 +267,26 @@ def test_a_word_does_something_in_the_namespace(cluster: Shell, word: str) -> No
     assert all(call[call.index("--namespace") + 1] == "shop" for call in calls)
 
 
+@pytest.mark.parametrize("word", ["logs-database-load", "logs-database-migration", "logs-order-food", "port-forward", "restart-order-food", "wait-pods"])
+def test_a_word_says_that_there_is_no_release(cluster: Shell, word: str) -> None:
+    done = cluster.run("make", word, "NAMESPACE=shop", "RELEASE=lunch", DEPLOYMENT="", SERVICE="")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == 'make: namespace shop has no release lunch: try "make deploy-all"'
+    assert [call[3] for call in cluster.calls("kubectl")] == ["get"], "it began without what it needs"
+
+
+@pytest.mark.parametrize("word", ["logs-postgresql", "restart-postgresql"])
+def test_a_word_says_that_the_database_is_elsewhere(cluster: Shell, word: str) -> None:
+    done = cluster.run("make", word, STATEFULSET="")
+    assert done.returncode == 2 and done.stderr.splitlines()[0] == "make: namespace default has no PostgreSQL of the release order-food"
+
+
+def test_a_word_leaves_a_cluster_that_does_not_answer_to_kubectl(cluster: Shell) -> None:
+    cluster.stand_in("kubectl", "echo 'connection refused' >&2; exit 1")
+    done = cluster.run("make", "wait-pods")
+    assert done.returncode == 2 and "connection refused" in done.stderr and "no release" not in done.stderr
+
+
 def test_words_that_do_more(cluster: Shell) -> None:
     for word in ("cluster-create", "build-image"):
         assert cluster.run("make", word, "CLUSTER=order-food").returncode == 0
@@ -278,6 +316,17 @@ def test_image_builds_choose_an_engine_that_works(shell: Shell) -> None:
     broken = shell.run("scripts/build-images.sh", "--engine", "docker")
     assert broken.returncode == 1
     assert "docker is missing, or does not run" in broken.stderr
+
+
+@pytest.mark.parametrize(("engine", "form", "checks"), [("docker", "", True), ("podman", "", False), ("buildah", "", False), ("buildah", "oci", False), ("podman", "docker", True)])
+def test_an_engine_is_told_of_the_health_check_only_if_its_format_has_one(shell: Shell, engine: str, form: str, checks: bool) -> None:
+    """The others would warn of it."""
+    read = 'while [ $# -gt 0 ]; do [ "$1" != --file ] || cat "$2" >>"$CALLS.read"; shift; done'
+    shell.stand_in(engine, read)
+    done = shell.run("scripts/build-images.sh", "--engine", engine, **({"BUILDAH_FORMAT": form} if form else {}))
+    assert done.returncode == 0, done.stderr
+    told = Path(f"{shell.tools.parent}/calls.read").read_text()
+    assert told.count("ENTRYPOINT") == 9 and told.count("\nHEALTHCHECK ") == (3 if checks else 0)
 
 
 def test_images_refuse_programs_that_need_libraries(tmp_path: Path) -> None:

@@ -155,10 +155,10 @@ def test_policy_of_the_api():
     spec = policies()[""]
     assert spec["podSelector"]["matchLabels"] == labels("order-food", "api")
     http = [{"port": "http", "protocol": "TCP"}]
-    assert spec["ingress"] == [{"from": [namespaces("ingress-nginx"), namespace("monitoring"), pods("order-food", "test")], "ports": http}]
+    assert spec["ingress"] == [{"from": [namespaces("ingress-nginx"), namespace("monitoring"), pods("order-food-test", "test")], "ports": http}]
     assert spec["egress"] == [DNS, POSTGRESQL]
     unmetered = policies(metrics__enabled=False)[""]
-    assert unmetered["ingress"][0]["from"] == [namespaces("ingress-nginx"), pods("order-food", "test")]
+    assert unmetered["ingress"][0]["from"] == [namespaces("ingress-nginx"), pods("order-food-test", "test")]
 
 
 def test_policy_of_the_loads():
@@ -170,7 +170,7 @@ def test_policy_of_the_loads():
 
 def test_policy_of_the_test():
     spec = policies()["-test"]
-    assert spec["podSelector"]["matchLabels"] == labels("order-food", "test")
+    assert spec["podSelector"]["matchLabels"] == labels("order-food-test", "test")
     assert "ingress" not in spec
     assert spec["egress"] == [DNS, {"to": [pods("order-food", "api")], "ports": [{"port": "http", "protocol": "TCP"}]}]
 
@@ -207,7 +207,7 @@ def test_policies_follow_the_namespaces():
 def test_policies_admit_balancers_outside_the_cluster():
     spec = policies(networkPolicy__ingressNamespaces=[], networkPolicy__ingressCidrs=["35.191.0.0/16", "fd00::/8"])[""]
     assert spec["ingress"][0]["from"] == [
-        {"ipBlock": {"cidr": "35.191.0.0/16"}}, {"ipBlock": {"cidr": "fd00::/8"}}, namespace("monitoring"), pods("order-food", "test"),
+        {"ipBlock": {"cidr": "35.191.0.0/16"}}, {"ipBlock": {"cidr": "fd00::/8"}}, namespace("monitoring"), pods("order-food-test", "test"),
     ]
 
 

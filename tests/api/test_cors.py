@@ -28,13 +28,16 @@ def test_pages_may_call(server: Server) -> None:
         assert {"link", "etag", "retry-after", "ratelimit", "ratelimit-policy", "idempotent-replayed", "x-request-id"} <= exposed
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        [("Access-Control-Request-Method", "DELETE")],
-        [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-nonsense")],
-    ],
-)
+@pytest.mark.parametrize("headers", ["x-nonsense", "content-type,baggage,sentry-trace", "X-Datadog-Trace-Id"])
+def test_pages_may_send_what_instrumentation_adds(server: Server, headers: str) -> None:
+    asked = [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", headers)]
+    answer = ask(server, "OPTIONS", "/api/order", [ORIGIN, *asked])
+    assert answer.status == 200
+    allowed = answer.headers["access-control-allow-headers"].lower()
+    assert all(name in allowed for name in headers.lower().split(","))
+
+
+@pytest.mark.parametrize("asked", [[("Access-Control-Request-Method", method)] for method in ("DELETE", "PUT", "BREW")])
 def test_pages_may_not_do_what_nobody_may(server: Server, asked: list) -> None:
     answer = ask(server, "OPTIONS", "/api/order", [ORIGIN, *asked])
     assert_is_error(answer, 400, "bad_request")

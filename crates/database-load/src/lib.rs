@@ -2,6 +2,7 @@
 
 mod amount;
 mod candidate;
+mod cell;
 mod counts;
 mod coupon_copies;
 mod coupon_digest;

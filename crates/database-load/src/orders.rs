@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, Statement, on_engine};
-use domain::{Money, Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
+use domain::{Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
 use uuid::Uuid;
 
 use crate::row::Row;
@@ -95,11 +95,11 @@ fn past_line(row: &Row<'_>, known: &Known<'_>) -> Result<PastLine, Fault> {
     }
     let product = known
         .products
-        .get(&row.required("product_id")?)
+        .get(&row.product_id("product_id")?)
         .ok_or_else(|| row.fault("product_id", "is no known product"))?;
-    let units: i64 = row.whole("quantity")?.ok_or_else(|| row.fault("quantity", "is empty"))?;
+    let units: i64 = row.required_whole("quantity")?;
     let quantity = Quantity::try_from(units).map_err(|error| row.fault("quantity", error))?;
-    let unit_price: Money = row.required("unit_price")?;
+    let unit_price = row.required_amount("unit_price")?;
     let line = OrderLine { unit_price_cents: unit_price, ..OrderLine::sell(product, quantity) };
     Ok(PastLine { order: PastOrder { id, client: client.to_owned(), created_at, lines: Vec::new() }, line })
 }

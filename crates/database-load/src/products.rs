@@ -35,7 +35,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Product>, BadData> {
 }
 
 fn product(row: &Row<'_>) -> Result<Product, Fault> {
-    let id: ProductId = row.required("id")?;
+    let id = row.product_id("id")?;
     if id.get() < 1 {
         return Err(row.fault("id", "must be positive"));
     }
@@ -61,7 +61,7 @@ fn product(row: &Row<'_>) -> Result<Product, Fault> {
     Ok(Product {
         id,
         name: row.required_text("name", 200)?.into(),
-        price: row.required("price")?,
+        price: row.required_amount("price")?,
         category: row.required_text("category", 100)?.into(),
         image,
     })

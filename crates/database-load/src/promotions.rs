@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, on_engine};
+use domain::coupon::CouponCodeError;
 use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 
 use crate::row::Row;
 use crate::table::{optional, read, required};
-use crate::{BadData, Counts, Fault};
+use crate::{BadData, Counts, Fault, cell};
 
 /// Reads `promotions.csv`.
 pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Promotion>, BadData> {
@@ -45,13 +46,13 @@ fn promotion(row: &Row<'_>) -> Result<Promotion, Fault> {
     if starts_at.is_some() && ends_at.is_some() && starts_at >= ends_at {
         return Err(row.fault("ends_at", "is not after starts_at"));
     }
-    row.required_text("code", CouponCode::MAX_BYTES)?;
+    let code = row.required_text("code", CouponCode::MAX_BYTES)?;
     Ok(Promotion {
-        code: row.required("code")?,
+        code: code.parse().map_err(|error: CouponCodeError| row.fault("code", error))?,
         kind: kind(row)?,
         min_items: row.whole("min_items")?.unwrap_or(0),
-        min_subtotal: row.optional("min_subtotal")?.unwrap_or(Money::ZERO),
-        max_discount: row.optional("max_discount")?,
+        min_subtotal: row.amount("min_subtotal")?.unwrap_or(Money::ZERO),
+        max_discount: row.amount("max_discount")?,
         starts_at,
         ends_at,
         max_uses: row.whole("max_uses")?,
@@ -61,18 +62,18 @@ fn promotion(row: &Row<'_>) -> Result<Promotion, Fault> {
 }
 
 fn kind(row: &Row<'_>) -> Result<PromotionKind, Fault> {
-    match row.required_text("kind", 20)? {
+    match cell::name(row.required_text("kind", 20)?).as_str() {
         "percentage" => {
-            let percent: Money = row.required("value")?;
+            let percent = row.required_percentage("value")?;
             match u16::try_from(percent.cents()) {
                 Ok(basis_points @ 0..=10_000) => Ok(PromotionKind::Percentage { basis_points }),
                 _ => Err(row.fault("value", "is above 100 percent")),
             }
         }
-        "fixed" => Ok(PromotionKind::Fixed { amount: row.required("value")? }),
+        "fixed" => Ok(PromotionKind::Fixed { amount: row.required_amount("value")? }),
         "free_lowest" if row.text("value").is_none() => Ok(PromotionKind::FreeLowest),
         "free_lowest" => Err(row.fault("value", "must be empty for free_lowest")),
-        _ => Err(row.fault("kind", "is none of percentage, fixed and free_lowest")),
+        _ => Err(row.fault("kind", "is not a kind of promotion; write percentage, fixed or free_lowest")),
     }
 }
 

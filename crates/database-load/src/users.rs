@@ -7,7 +7,7 @@ use domain::{ApiKeyHash, Pepper, Scopes, Timestamp};
 
 use crate::row::Row;
 use crate::table::{optional, read, required};
-use crate::{BadData, Counts, Fault};
+use crate::{BadData, Counts, Fault, cell};
 
 /// One key of a client.
 pub(crate) struct User {
@@ -59,7 +59,7 @@ fn scopes(row: &Row<'_>) -> Result<Scopes, Fault> {
     let unknown = || {
         row.fault("scopes", "names an unknown scope; scopes are create_order, read_orders, manage_menu and admin, with blanks between them")
     };
-    row.text("scopes").map_or(Ok(Scopes::default()), |text| text.parse().map_err(|_| unknown()))
+    row.text("scopes").map_or(Ok(Scopes::default()), |text| cell::scopes(text).ok_or_else(unknown))
 }
 
 fn from_hex(text: &str) -> Option<ApiKeyHash> {

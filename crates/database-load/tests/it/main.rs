@@ -15,5 +15,6 @@ mod harness;
 mod orders;
 mod products;
 mod promotions;
+mod spreadsheets;
 mod traces;
 mod users;

@@ -6,8 +6,9 @@ use database::{ConnectionRef, Statement, on_engine};
 use domain::{Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
 use uuid::Uuid;
 
+use crate::header::required;
 use crate::row::Row;
-use crate::table::{read, required};
+use crate::table::read;
 use crate::{BadData, Counts, Fault};
 
 /// What order files may refer to.

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use database::{ConnectionRef, on_engine};
 use domain::{Money, Product, ProductId, ProductImage, Timestamp};
 
+use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::{optional, read, required};
+use crate::table::read;
 use crate::{BadData, Counts, Fault};
 
 const IMAGES: [&str; 4] = ["image_thumbnail", "image_mobile", "image_tablet", "image_desktop"];

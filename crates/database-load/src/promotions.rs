@@ -6,8 +6,9 @@ use database::{ConnectionRef, on_engine};
 use domain::coupon::CouponCodeError;
 use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 
+use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::{optional, read, required};
+use crate::table::read;
 use crate::{BadData, Counts, Fault, cell};
 
 /// Reads `promotions.csv`.

@@ -8,12 +8,13 @@ use csv::StringRecord;
 use domain::money::MoneyError;
 use domain::{Money, ProductId};
 
+use crate::header::Header;
 use crate::{Fault, cell};
 
 /// One line of a file.
 pub(crate) struct Row<'t> {
     pub file: &'t str,
-    pub header: &'t StringRecord,
+    pub header: &'t Header,
     pub record: &'t StringRecord,
     pub line: u64,
 }
@@ -21,8 +22,7 @@ pub(crate) struct Row<'t> {
 impl Row<'_> {
     /// The text in a column; `None` if it is empty or the file has no such column.
     pub fn text(&self, column: &str) -> Option<&str> {
-        let at = self.header.iter().position(|name| name == column)?;
-        self.record.get(at).filter(|text| !text.is_empty())
+        self.record.get(self.header.at(column)?).filter(|text| !text.is_empty())
     }
 
     /// The text in a column that must have one, free of control characters and of at most `max_bytes`.

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use database::{ConnectionRef, on_engine};
 use domain::{ApiKeyHash, Pepper, Scopes, Timestamp};
 
+use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::{optional, read, required};
+use crate::table::read;
 use crate::{BadData, Counts, Fault, cell};
 
 /// One key of a client.

@@ -140,7 +140,10 @@ async fn values_that_could_mean_something_else_are_refused(engine: TestEngine) {
         );
     }
     let said = shop.refused(Products, "id,name,price,category\n1,Tea,5,00,x\n").await;
-    assert_eq!(said, "products.csv, line 2: has 5 fields, the header has 4");
+    assert!(
+        said.starts_with("products.csv, line 2: has 5 fields, the header has 4; write a value"),
+        "{said}"
+    );
     shop.write(Products, PRODUCTS);
     let header = "code,kind,value,min_items,starts_at,max_uses,active\n";
     for (row, fault) in [

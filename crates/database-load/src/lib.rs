@@ -26,6 +26,7 @@ mod row;
 mod seed;
 mod separator;
 mod source;
+mod spellings;
 mod spill_limit;
 mod table;
 mod taken_away;

@@ -1,9 +1,9 @@
 //! The course of a load: what has changed, is it right, publish it.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use database::{Connection, DatabaseUrl, JobLock, Transaction};
+use domain::text::normalized;
 use domain::{Clock, Pepper, Product, Timestamp};
 use sha2::{Digest, Sha256};
 use telemetry::traces;
@@ -15,6 +15,8 @@ use crate::ledger::{self, ContentHash};
 use crate::orders::{self, Known};
 use crate::parsed::Parsed;
 use crate::source::Content;
+use crate::spellings::{Named, Spellings};
+use crate::users::StoredClient;
 use crate::{BadData, Counts, CouponOptions, DataSet, LoadError, Outcome, Source, Summary};
 use crate::{coupon_files, coupons, products, promotions, taken_away, users};
 
@@ -181,7 +183,7 @@ impl Load<'_> {
         candidates: &[Candidate],
     ) -> Result<Vec<(Option<Parsed>, Span)>, LoadError> {
         let stored_products = products::all(connection.as_mut()).await?;
-        let stored_clients = users::client_ids(connection.as_mut()).await?;
+        let stored_clients = users::clients(connection.as_mut()).await?;
         let mut faults = Vec::new();
         let mut parsed: Vec<(Option<Parsed>, Span)> = Vec::new();
         for candidate in candidates {
@@ -230,19 +232,21 @@ impl Load<'_> {
 
     fn known<'k>(
         stored_products: &'k [Product],
-        stored_clients: &'k HashMap<String, i64>,
+        stored_clients: &'k Spellings<StoredClient>,
         parsed: &'k [(Option<Parsed>, Span)],
     ) -> Known<'k> {
         let mut known = Known {
             products: stored_products.iter().map(|product| (product.id, product)).collect(),
-            clients: stored_clients.keys().map(String::as_str).collect(),
+            clients: stored_clients.iter().map(|client| normalized(client.name())).collect(),
         };
         for data in parsed.iter().filter_map(|(data, _)| data.as_ref()) {
             match data {
                 Parsed::Products(products) => {
                     known.products.extend(products.iter().map(|product| (product.id, product)));
                 }
-                Parsed::Users(users) => known.clients.extend(users.iter().map(|user| user.client.as_str())),
+                Parsed::Users(users) => {
+                    known.clients.extend(users.iter().map(|user| normalized(&user.client)));
+                }
                 Parsed::Promotions(_) | Parsed::Orders(_) | Parsed::Coupons(_) => {}
             }
         }
@@ -286,8 +290,8 @@ impl Load<'_> {
             }
             Parsed::Coupons(corpus) => Ok(Counts { read: corpus.codes.found(), ..Counts::default() }),
             Parsed::Orders(orders) => {
-                let client_ids = users::client_ids(transaction.connection()).await?;
-                orders::apply(transaction.connection(), orders, &client_ids).await
+                let clients = users::clients(transaction.connection()).await?;
+                orders::apply(transaction.connection(), orders, &clients).await
             }
         }
     }

@@ -1,19 +1,24 @@
 //! Past orders, one line of the file for each line of an order. Orders are history: they are added, never changed.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, Statement, on_engine};
+use domain::text::normalized;
 use domain::{Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
 use uuid::Uuid;
 
 use crate::header::required;
 use crate::row::Row;
+use crate::spellings::Spellings;
 use crate::table::read;
+use crate::users::StoredClient;
 use crate::{BadData, Counts, Fault};
 
 /// What order files may refer to.
 pub(crate) struct Known<'k> {
-    pub clients: HashSet<&'k str>,
+    /// By the letters of their names.
+    pub clients: HashSet<Cow<'k, str>>,
     pub products: HashMap<ProductId, &'k Product>,
 }
 
@@ -40,7 +45,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<P
         let PastOrder { id, client, created_at, .. } = &parsed.order;
         match &mut previous {
             Some((previous_id, previous_client, previous_moment, lines)) if previous_id == id => {
-                if previous_client != client {
+                if normalized(previous_client) != normalized(client) {
                     return Err(
                         row.fault("client", "differs from the line above, which belongs to the same order")
                     );
@@ -91,7 +96,7 @@ fn past_line(row: &Row<'_>, known: &Known<'_>) -> Result<PastLine, Fault> {
         return Err(row.fault("order_id", "is not a UUIDv7 of the millisecond in created_at"));
     }
     let client = row.required_text("client", 200)?;
-    if !known.clients.contains(client) {
+    if !known.clients.contains(&normalized(client)) {
         return Err(row.fault("client", "is no known client"));
     }
     let product = known
@@ -116,13 +121,13 @@ const STORE: Statement = Statement {
 pub(crate) async fn apply(
     mut connection: ConnectionRef<'_>,
     orders: &[PastOrder],
-    client_ids: &HashMap<String, i64>,
+    clients: &Spellings<StoredClient>,
 ) -> Result<Counts, sqlx::Error> {
     let store = STORE.on(&connection);
     let mut counts = Counts { read: orders.len() as u64, ..Counts::default() };
     for order in orders {
         // Parsing has checked that the client exists or is loaded before the orders.
-        let Some(client_id) = client_ids.get(&order.client) else {
+        let Some(client) = clients.get(&order.client) else {
             return Err(sqlx::Error::RowNotFound);
         };
         let snapshot = serde_json::to_string(&OrderSnapshot::of(order.lines.clone(), None))
@@ -130,7 +135,7 @@ pub(crate) async fn apply(
         let added = on_engine!(&mut connection, connection => {
             sqlx::query(store)
                 .bind(order.id)
-                .bind(client_id)
+                .bind(client.id)
                 .bind(Order::PLACED)
                 .bind(order.created_at.micros())
                 .bind(&snapshot)

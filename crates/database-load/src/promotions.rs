@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, on_engine};
 use domain::coupon::CouponCodeError;
+use domain::text::normalized;
 use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 
 use crate::header::{optional, required};
 use crate::row::Row;
+use crate::spellings::{Named, Spellings};
 use crate::table::read;
 use crate::{BadData, Counts, Fault, cell};
 
@@ -29,7 +31,8 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Promotion>, BadData>
     let mut lines = HashMap::new();
     read(file, bytes, &columns, |row| {
         let promotion = promotion(row)?;
-        match lines.insert(promotion.code.clone(), row.line) {
+        // As clients type them: other bytes for the same letters are no other code.
+        match lines.insert(normalized(promotion.code.as_str()).into_owned(), row.line) {
             None => Ok(promotion),
             Some(earlier) => Err(row.fault("code", format!("stands on line {earlier} already"))),
         }
@@ -125,6 +128,16 @@ struct Stored {
     is_retired: bool,
 }
 
+impl Named for Stored {
+    fn name(&self) -> &str {
+        &self.definition.code
+    }
+
+    fn is_retired(&self) -> bool {
+        self.is_retired
+    }
+}
+
 const STORED: &str = "select code, kind, value, min_items, min_subtotal_cents, max_discount_cents, starts_at, ends_at, \
                       max_uses, max_uses_per_client, active, source = 'file' as is_ours, \
                       retired_at is not null as is_retired from promotions";
@@ -148,11 +161,17 @@ pub(crate) async fn apply(
 ) -> Result<Counts, sqlx::Error> {
     let stored: Vec<Stored> =
         on_engine!(&mut connection, connection => sqlx::query_as(STORED).fetch_all(&mut **connection).await?);
-    let stored: HashMap<String, Stored> =
-        stored.into_iter().map(|row| (row.definition.code.clone(), row)).collect();
+    let stored = Spellings::new(stored);
     let mut counts = Counts { read: promotions.len() as u64, ..Counts::default() };
-    for definition in promotions.iter().map(Definition::from) {
-        match stored.get(&definition.code) {
+    let mut listed: HashSet<String> = HashSet::new();
+    for mut definition in promotions.iter().map(Definition::from) {
+        let stored = stored.get(&definition.code);
+        if let Some(row) = stored {
+            // Its uses are counted, and its orders are kept, under the spelling that is stored.
+            definition.code.clone_from(&row.definition.code);
+        }
+        listed.insert(definition.code.clone());
+        match stored {
             Some(row) if !row.is_ours => {
                 tracing::warn!("a promotion was left alone: not made by a load");
                 counts.not_owned += 1;
@@ -183,10 +202,8 @@ pub(crate) async fn apply(
                 .await?;
         });
     }
-    let listed: HashSet<&str> = promotions.iter().map(|promotion| promotion.code.as_str()).collect();
-    let is_left =
-        |row: &&Stored| row.is_ours && !row.is_retired && !listed.contains(row.definition.code.as_str());
-    for row in stored.values().filter(is_left) {
+    let is_left = |row: &&Stored| row.is_ours && !row.is_retired && !listed.contains(&row.definition.code);
+    for row in stored.iter().filter(is_left) {
         on_engine!(&mut connection, connection => {
             sqlx::query(RETIRE).bind(&row.definition.code).bind(now.micros()).execute(&mut **connection).await?;
         });

@@ -15,6 +15,7 @@ mod harness;
 mod orders;
 mod products;
 mod promotions;
+mod spellings;
 mod spreadsheets;
 mod traces;
 mod users;

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::header::required;
 use crate::row::Row;
 use crate::spellings::Spellings;
-use crate::table::read;
+use crate::table::{File, read};
 use crate::users::StoredClient;
-use crate::{BadData, Counts, Fault};
+use crate::{Counts, Fault, LoadError};
 
 /// What order files may refer to.
 pub(crate) struct Known<'k> {
@@ -36,11 +36,11 @@ struct PastLine {
 }
 
 /// Reads `orders.csv`. Lines of one order stand together.
-pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<PastOrder>, BadData> {
+pub(crate) fn parse(file: &File<'_>, known: &Known<'_>) -> Result<Vec<PastOrder>, LoadError> {
     let columns = ["order_id", "client", "created_at", "product_id", "quantity", "unit_price"].map(required);
     let mut seen = HashSet::new();
     let mut previous: Option<(Uuid, String, Timestamp, usize)> = None;
-    let lines = read(file, bytes, &columns, |row| {
+    let lines = read(file, &columns, |row| {
         let parsed = past_line(row, known)?;
         let PastOrder { id, client, created_at, .. } = &parsed.order;
         match &mut previous {

@@ -7,13 +7,13 @@ use domain::{Money, Product, ProductId, ProductImage, Timestamp};
 
 use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::read;
-use crate::{BadData, Counts, Fault};
+use crate::table::{File, read};
+use crate::{Counts, Fault, LoadError};
 
 const IMAGES: [&str; 4] = ["image_thumbnail", "image_mobile", "image_tablet", "image_desktop"];
 
 /// Reads `products.csv`.
-pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Product>, BadData> {
+pub(crate) fn parse(file: &File<'_>) -> Result<Vec<Product>, LoadError> {
     let [thumbnail, mobile, tablet, desktop] = IMAGES.map(optional);
     let columns = [
         required("id"),
@@ -26,7 +26,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Product>, BadData> {
         desktop,
     ];
     let mut lines = HashMap::new();
-    read(file, bytes, &columns, |row| {
+    read(file, &columns, |row| {
         let product = product(row)?;
         match lines.insert(product.id, row.line) {
             None => Ok(product),

@@ -10,11 +10,11 @@ use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 use crate::header::{optional, required};
 use crate::row::Row;
 use crate::spellings::{Named, Spellings};
-use crate::table::read;
-use crate::{BadData, Counts, Fault, cell};
+use crate::table::{File, read};
+use crate::{Counts, Fault, LoadError, cell};
 
 /// Reads `promotions.csv`.
-pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Promotion>, BadData> {
+pub(crate) fn parse(file: &File<'_>) -> Result<Vec<Promotion>, LoadError> {
     let columns = [
         required("code"),
         required("kind"),
@@ -29,7 +29,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Promotion>, BadData>
         optional("active"),
     ];
     let mut lines = HashMap::new();
-    read(file, bytes, &columns, |row| {
+    read(file, &columns, |row| {
         let promotion = promotion(row)?;
         // As clients type them: other bytes for the same letters are no other code.
         match lines.insert(normalized(promotion.code.as_str()).into_owned(), row.line) {

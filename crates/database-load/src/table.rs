@@ -7,19 +7,28 @@ use crate::header::{Column, Header, Misfit};
 use crate::lines::Lines;
 use crate::quotes;
 use crate::row::Row;
-use crate::{BadData, Fault};
+use crate::{BadData, Fault, Interruption, LoadError};
 
-/// Reads `bytes` and turns each row into a value; rows of empty cells are none. All faulty rows are reported, each with
+/// A file of rows.
+#[derive(Clone, Copy)]
+pub(crate) struct File<'f> {
+    pub name: &'f str,
+    pub bytes: &'f [u8],
+    /// Millions of rows take a while.
+    pub interruption: &'f Interruption,
+}
+
+/// Reads a file and turns each row into a value; rows of empty cells are none. All faulty rows are reported, each with
 /// its first fault.
 pub(crate) fn read<T>(
-    file: &str,
-    bytes: &[u8],
+    file: &File<'_>,
     columns: &[Column],
     mut parse: impl FnMut(&Row<'_>) -> Result<T, Fault>,
-) -> Result<Vec<T>, BadData> {
+) -> Result<Vec<T>, LoadError> {
+    let File { name: file, bytes, interruption } = *file;
     let fault = |line, Misfit { column, message }| Fault { file: file.to_owned(), line, column, message };
     if let Some(binary) = Binary::beginning(bytes) {
-        return Err(BadData(vec![fault(1, Misfit { column: None, message: format!("is {binary}") })]));
+        return Err(BadData(vec![fault(1, Misfit { column: None, message: format!("is {binary}") })]).into());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let header = Header::find(bytes, columns);
@@ -33,13 +42,14 @@ pub(crate) fn read<T>(
         })
         .collect();
     if !misread.is_empty() {
-        return Err(BadData(misread));
+        return Err(BadData(misread).into());
     }
     header.check(columns).map_err(|misfit| BadData(vec![fault(header.line, misfit)]))?;
     let mut lines = Lines::new(bytes);
     let (mut values, mut faults) = (Vec::new(), Vec::new());
     let mut is_past_header = false;
     for record in header.separator.reader(bytes).records() {
+        interruption.check()?;
         let outcome = match &record {
             Err(error) => Err(fault(lines.at(error.position()), unreadable(error, &header))),
             Ok(record) if is_blank(record) => continue,
@@ -58,7 +68,7 @@ pub(crate) fn read<T>(
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(BadData(faults)) }
+    if faults.is_empty() { Ok(values) } else { Err(BadData(faults).into()) }
 }
 
 fn is_blank(record: &StringRecord) -> bool {
@@ -80,8 +90,13 @@ mod tests {
     use super::*;
     use crate::header::{optional, required};
 
+    fn file<'f>(bytes: &'f [u8], interruption: &'f Interruption) -> File<'f> {
+        File { name: "n.csv", bytes, interruption }
+    }
+
     fn read_numbers(text: &str) -> Result<Vec<(u64, u8)>, String> {
-        read("n.csv", text.as_bytes(), &[required("n"), optional("note")], |row| {
+        let interruption = Interruption::default();
+        read(&file(text.as_bytes(), &interruption), &[required("n"), optional("note")], |row| {
             Ok((row.line, row.whole("n")?.ok_or_else(|| row.fault("n", "is empty"))?))
         })
         .map_err(|error| error.to_string())
@@ -132,7 +147,8 @@ mod tests {
         ] {
             assert_eq!(read_numbers(text).unwrap_err(), fault);
         }
-        let error = read("n.csv", b"n\n\xff\n", &[required("n")], |_| Ok(())).unwrap_err();
+        let interruption = Interruption::default();
+        let error = read(&file(b"n\n\xff\n", &interruption), &[required("n")], |_| Ok(())).unwrap_err();
         assert_eq!(error.to_string(), "n.csv, line 2, column n: is not UTF-8; save the file as CSV UTF-8");
         for (text, fault) in
             [("1.5", "a whole number"), ("1e3", "a whole number"), ("-1", "a whole number"), ("5.", "")]
@@ -195,6 +211,26 @@ mod tests {
     }
 
     #[test]
+    fn ends_with_the_next_row_when_called_off() {
+        let interruption = Interruption::default();
+        for (called_off_at, rows) in [(1, 1), (2, 2), (3, 3)] {
+            let interruption = Interruption::default();
+            let mut seen = 0;
+            let outcome = read(&file(b"n\n1\n2\n3\n", &interruption), &[required("n")], |_| {
+                seen += 1;
+                if seen == called_off_at {
+                    interruption.raise();
+                }
+                Ok(())
+            });
+            assert_eq!((outcome.is_ok(), seen), (called_off_at == 3, rows));
+        }
+        interruption.raise();
+        let outcome = read(&file(b"n\n1\n", &interruption), &[required("n")], |_| Ok(()));
+        assert!(matches!(outcome, Err(LoadError::Interrupted)), "{outcome:?}");
+    }
+
+    #[test]
     fn reads_what_a_writer_of_csv_writes() {
         let fields = [
             "",
@@ -218,7 +254,8 @@ mod tests {
                     writer.write_record(record).unwrap();
                 }
                 let text = writer.into_inner().unwrap();
-                let notes = read("n.csv", &text, &[required("n"), optional("note")], |row| {
+                let interruption = Interruption::default();
+                let notes = read(&file(&text, &interruption), &[required("n"), optional("note")], |row| {
                     Ok(row.text("note").unwrap_or_default().to_owned())
                 });
                 assert_eq!(notes.unwrap(), [one.trim(), other.trim()]);

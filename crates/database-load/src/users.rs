@@ -10,8 +10,8 @@ use domain::{ApiKeyHash, Pepper, Scopes, Timestamp};
 use crate::header::{optional, required};
 use crate::row::Row;
 use crate::spellings::{Named, Spellings};
-use crate::table::read;
-use crate::{BadData, Counts, Fault, cell};
+use crate::table::{File, read};
+use crate::{Counts, Fault, LoadError, cell};
 
 /// One key of a client.
 pub(crate) struct User {
@@ -24,10 +24,10 @@ pub(crate) struct User {
 const MAX_KEY_BYTES: usize = 255;
 
 /// Reads `users.csv`.
-pub(crate) fn parse(file: &str, bytes: &[u8], pepper: &Pepper) -> Result<Vec<User>, BadData> {
+pub(crate) fn parse(file: &File<'_>, pepper: &Pepper) -> Result<Vec<User>, LoadError> {
     let columns = [required("client"), optional("key"), optional("key_hash"), required("scopes")];
     let mut lines = HashMap::new();
-    read(file, bytes, &columns, |row| {
+    read(file, &columns, |row| {
         let user = user(row, pepper)?;
         match lines.insert(*user.key_hash.as_bytes(), row.line) {
             None => Ok(user),

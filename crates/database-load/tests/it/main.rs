@@ -12,6 +12,7 @@ mod coupons;
 mod csv_files;
 mod empty_files;
 mod harness;
+mod interruptions;
 mod orders;
 mod products;
 mod promotions;

@@ -32,7 +32,9 @@ impl Candidate {
             DataSet::Orders => "dataload.loadOrders",
             DataSet::Coupons => "dataload.loadCoupons",
         };
-        telemetry::span!("dataload.load", otel.name = name)
+        let span = telemetry::span!("dataload.load", otel.name = name);
+        self.content.describe(&span, self.data_set.file_name());
+        span
     }
 
     /// What became of the data set, also for its span, which ends.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use database::{Connection, DatabaseUrl, JobLock};
 use domain::{Clock, Pepper};
 use sha2::{Digest, Sha256};
+use telemetry::traces;
 
 use crate::candidate::Candidate;
 use crate::ledger::{self, ContentHash};
@@ -80,16 +81,19 @@ impl Load<'_> {
         }
         let guard = LOCK.acquire(self.url, connection, self.options.lock_wait).await?;
         // Whoever held the lock may have published the same.
-        let recheck = Step::new(telemetry::span!("dataload.check"), &self.options.interruption);
+        let recheck = Step::new(telemetry::span!("dataload.recheck"), &self.options.interruption);
         let candidates = recheck.run("check_failed", self.candidates(connection)).await?;
         let summaries = self.publish_all(connection, candidates).await?;
         LOCK.release(guard, connection).await?;
         Ok(summaries)
     }
 
-    /// The step of loading a data set.
+    /// The step of loading a data set, and what it is loaded from and into.
     pub(crate) fn step(self, candidate: &Candidate) -> Step {
-        Step::new(candidate.span(), &self.options.interruption)
+        let span = candidate.span();
+        traces::set(&span, "db.system.name", self.url.engine());
+        traces::set(&span, "db.namespace", self.url.name());
+        Step::new(span, &self.options.interruption)
     }
 
     async fn candidates(self, connection: &mut Connection) -> Result<Vec<Candidate>, LoadError> {

@@ -60,6 +60,14 @@ impl Job {
             print: prints,
         })
     }
+
+    /// Notes the database on the span of the run, if one is used.
+    fn describe(&self, span: &Span) {
+        if !self.print {
+            traces::set(span, "db.system.name", self.url.engine());
+            traces::set(span, "db.namespace", self.url.name());
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -98,6 +106,7 @@ async fn run(job: Job, telemetry: Telemetry) -> ExitCode {
     };
     let root = telemetry.tracing().root(None, || telemetry::root_span!("dataload.execute"));
     let span = root.as_ref().map_or_else(Span::none, |root| root.span.clone());
+    job.describe(&span);
     let End { code, failure } = work(job, &mut signals).instrument(span.clone()).await;
     if let Some(root) = root {
         match failure {

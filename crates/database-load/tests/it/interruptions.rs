@@ -91,7 +91,9 @@ async fn half_way_through_publishing(engine: TestEngine) {
         for name in ["dataload.loadProducts", "dataload.publish"] {
             is_interrupted(only(&spans, name));
         }
-        is_well(only(&spans, "dataload.parse"));
+        for name in ["dataload.check", "dataload.recheck", "dataload.parse"] {
+            is_well(only(&spans, name));
+        }
         assert!(only(&spans, "dataload.publish").is_child_of(only(&spans, "dataload.loadProducts")));
         drop(blocker);
         assert_eq!(shop.database.texts(menu).await, ["Waffle", "Salad"]);
@@ -145,6 +147,9 @@ async fn while_coupon_files_are_read(engine: TestEngine) {
         for span in [coupons, only(&spans, "dataload.parse")] {
             is_interrupted(span);
         }
+        let names = ["one.txt", "two.txt"].map(|name| shop.folder.join(name).display().to_string());
+        assert_eq!(coupons.attribute("dataload.file"), Some(names.join(",")));
+        assert!(coupons.number("dataload.file.size") > Some(1000));
         assert_eq!(shop.state().await, before);
     }
     assert!(shop.litter().is_empty());

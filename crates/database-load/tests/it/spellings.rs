@@ -1,4 +1,4 @@
-//! Names and codes whose letters are the same, but not their bytes: `é` is one character or two (Unicode UAX #15).
+//! Names and codes with the same letters in other bytes: `é` is one character or two (Unicode UAX #15).
 
 use database_load::DataSet::{Orders, Products, Promotions, Users};
 use test_database::{TestEngine, on_both_engines};

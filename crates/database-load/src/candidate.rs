@@ -7,6 +7,7 @@ use tracing::Span;
 
 use crate::ledger::ContentHash;
 use crate::source::Content;
+use crate::step::Step;
 use crate::{Counts, DataSet, Outcome, Summary};
 
 /// A file, and whether it differs from what is published.
@@ -31,11 +32,21 @@ impl Candidate {
             DataSet::Orders => "dataload.loadOrders",
             DataSet::Coupons => "dataload.loadCoupons",
         };
-        telemetry::span!("dataload.load", otel.name = name)
+        let span = telemetry::span!("dataload.load", otel.name = name);
+        self.content.describe(&span, self.data_set.file_name());
+        span
     }
 
-    pub(crate) fn summary(&self, span: &Span, outcome: Outcome, counts: Counts, started: Instant) -> Summary {
+    /// What became of the data set, also for its span, which ends.
+    pub(crate) fn summary(
+        &self,
+        mut step: Step,
+        outcome: Outcome,
+        counts: Counts,
+        started: Instant,
+    ) -> Summary {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let span = step.span();
         traces::set(span, "dataload.outcome", outcome.name());
         let rows = [
             ("dataload.rows.read", counts.read),
@@ -46,12 +57,13 @@ impl Candidate {
         for (name, rows) in rows {
             traces::set(span, name, i64::try_from(rows).unwrap_or(i64::MAX));
         }
+        step.end();
         Summary { data_set: self.data_set, outcome, counts, duration_ms }
     }
 
-    pub(crate) fn nothing_to_do(&self, span: &Span) -> Summary {
+    pub(crate) fn nothing_to_do(&self, step: Step) -> Summary {
         let outcome = if self.is_missing() { Outcome::NoFile } else { Outcome::Unchanged };
-        let summary = self.summary(span, outcome, Counts::default(), Instant::now());
+        let summary = self.summary(step, outcome, Counts::default(), Instant::now());
         Summary { duration_ms: 0, ..summary }
     }
 }

@@ -10,15 +10,23 @@ use coupon_corpus::{Corpus, Progress, Settings, digest};
 
 use crate::coupon_copies;
 use crate::coupon_files::{self, CouponFile};
-use crate::{CouponOptions, LoadError};
+use crate::{CouponOptions, Interruption, LoadError};
 
 /// Finds the codes in files, and in the files of folders, without a database.
-pub fn find_coupons(paths: &[PathBuf], options: &CouponOptions) -> Result<Corpus, LoadError> {
-    read(&coupon_files::named(paths)?, options)
+pub fn find_coupons(
+    paths: &[PathBuf],
+    options: &CouponOptions,
+    interruption: &Interruption,
+) -> Result<Corpus, LoadError> {
+    read(&coupon_files::named(paths)?, options, interruption)
 }
 
 /// Reads the files.
-pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corpus, LoadError> {
+pub(crate) fn read(
+    files: &[CouponFile],
+    options: &CouponOptions,
+    interruption: &Interruption,
+) -> Result<Corpus, LoadError> {
     let started = Instant::now();
     if files.len() < options.min_files as usize {
         return Err(LoadError::TooFewFiles { files: files.len(), min_files: options.min_files });
@@ -39,7 +47,7 @@ pub(crate) fn read(files: &[CouponFile], options: &CouponOptions) -> Result<Corp
         spill_limit_bytes = settings.spill_limit_bytes,
         "reading coupon files; what does not fit into memory goes into a nameless file in the spill directory"
     );
-    let progress = Progress::default();
+    let progress = interruption.reading();
     let corpus = thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
         let watch = Watch { progress: &progress, bytes, started };

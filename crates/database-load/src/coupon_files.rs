@@ -9,8 +9,8 @@ use std::thread;
 use coupon_corpus::CouponSource;
 use sha2::{Digest, Sha256};
 
-use crate::LoadError;
 use crate::ledger::ContentHash;
+use crate::{Interruption, LoadError};
 
 /// One coupon file.
 #[derive(Debug, Clone)]
@@ -43,13 +43,17 @@ impl CouponFile {
         }
     }
 
-    /// What the digest reads.
-    pub(crate) fn source(&self) -> Result<CouponSource, LoadError> {
-        let size_bytes = match self {
+    /// Its size, as it is on disk.
+    pub(crate) fn size_bytes(&self) -> Result<u64, LoadError> {
+        Ok(match self {
             Self::Path(path) => fs::metadata(path).map_err(|error| self.unreadable(error))?.len(),
             Self::CompiledIn(_, bytes) => bytes.len() as u64,
-        };
-        Ok(CouponSource { name: self.name(), size_bytes, content: self.content() })
+        })
+    }
+
+    /// What the digest reads.
+    pub(crate) fn source(&self) -> Result<CouponSource, LoadError> {
+        Ok(CouponSource { name: self.name(), size_bytes: self.size_bytes()?, content: self.content() })
     }
 
     fn content(&self) -> Box<dyn Read + Send> {
@@ -59,7 +63,7 @@ impl CouponFile {
         }
     }
 
-    fn hash(&self) -> Result<ContentHash, LoadError> {
+    fn hash(&self, interruption: &Interruption) -> Result<ContentHash, LoadError> {
         // What a pipe holds can be read once only: its hash would be all there is of it.
         if let Self::Path(path) = self
             && !fs::metadata(path).map_err(|error| self.unreadable(error))?.is_file()
@@ -71,6 +75,7 @@ impl CouponFile {
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1024 * 1024];
         loop {
+            interruption.check()?;
             let read = content.read(&mut buffer).map_err(|error| self.unreadable(error))?;
             if read == 0 {
                 return Ok(hash.finalize().into());
@@ -144,13 +149,18 @@ pub(crate) fn named(paths: &[PathBuf]) -> Result<Vec<CouponFile>, LoadError> {
 }
 
 /// A hash over all files, in their order, and the rule they are read by.
-pub(crate) fn hash(files: &[CouponFile], format: u8, min_files: u32) -> Result<ContentHash, LoadError> {
+pub(crate) fn hash(
+    files: &[CouponFile],
+    format: u8,
+    min_files: u32,
+    interruption: &Interruption,
+) -> Result<ContentHash, LoadError> {
     let mut all = Sha256::new_with_prefix([format]);
     all.update(min_files.to_be_bytes());
     let threads = thread::available_parallelism().map_or(1, usize::from);
     for files in files.chunks(threads) {
         let hashes: Vec<_> = thread::scope(|scope| {
-            let hashing: Vec<_> = files.iter().map(|file| scope.spawn(|| file.hash())).collect();
+            let hashing: Vec<_> = files.iter().map(|file| scope.spawn(|| file.hash(interruption))).collect();
             let joined = hashing.into_iter().map(thread::ScopedJoinHandle::join);
             joined.map(|hash| hash.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         });

@@ -71,6 +71,9 @@ pub enum LoadError {
     /// There is nothing to load.
     #[error("{path} holds none of the files {expected}", path = .0.display(), expected = .1)]
     NothingToLoad(PathBuf, String),
+    /// It was called off; nothing more was written.
+    #[error("the load was stopped before its end")]
+    Interrupted,
     /// Another run held the lock too long.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -88,6 +91,7 @@ impl From<CorpusError> for LoadError {
             CorpusError::SpillLimit { directory, limit_bytes } => {
                 Self::SpillLimit { directory, limit: SpillLimit(limit_bytes) }
             }
+            CorpusError::Cancelled => Self::Interrupted,
             error => Self::Coupons(error),
         }
     }

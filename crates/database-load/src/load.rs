@@ -1,22 +1,17 @@
 //! The course of a load: what has changed, is it right, publish it.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use database::{Connection, DatabaseUrl, JobLock, Transaction};
-use domain::{Clock, Pepper, Product, Timestamp};
+use database::{Connection, DatabaseUrl, JobLock};
+use domain::{Clock, Pepper};
 use sha2::{Digest, Sha256};
 use telemetry::traces;
-use tracing::{Instrument, Span};
 
 use crate::candidate::Candidate;
-use crate::coupon_digest;
 use crate::ledger::{self, ContentHash};
-use crate::orders::{self, Known};
-use crate::parsed::Parsed;
 use crate::source::Content;
-use crate::{BadData, Counts, CouponOptions, DataSet, LoadError, Outcome, Source, Summary};
-use crate::{coupon_files, coupons, products, promotions, taken_away, users};
+use crate::step::Step;
+use crate::{CouponOptions, DataSet, Interruption, LoadError, Source, Summary, coupon_files};
 
 /// How to load.
 #[derive(Debug, Clone)]
@@ -33,6 +28,8 @@ pub struct Options {
     pub lock_wait: Duration,
     /// How to read coupon files.
     pub coupons: CouponOptions,
+    /// What calls the load off.
+    pub interruption: Interruption,
 }
 
 impl Default for Options {
@@ -45,6 +42,7 @@ impl Default for Options {
             allow_empty: false,
             lock_wait,
             coupons: CouponOptions::default(),
+            interruption: Interruption::default(),
         }
     }
 }
@@ -73,19 +71,29 @@ impl Load<'_> {
     /// Loads. Looks first and locks only if something changed; nothing is written before every file has been found
     /// right; each data set is published in one transaction.
     pub async fn run(self, connection: &mut Connection) -> Result<Vec<Summary>, LoadError> {
-        let candidates = self.candidates(connection).instrument(telemetry::span!("dataload.check")).await?;
+        let check = Step::new(telemetry::span!("dataload.check"), &self.options.interruption);
+        let candidates = check.run("check_failed", self.candidates(connection)).await?;
         if candidates.iter().all(|candidate| candidate.is_missing() || candidate.is_published) {
             return Ok(candidates
                 .iter()
-                .map(|candidate| candidate.nothing_to_do(&candidate.span()))
+                .map(|candidate| candidate.nothing_to_do(self.step(candidate)))
                 .collect());
         }
         let guard = LOCK.acquire(self.url, connection, self.options.lock_wait).await?;
         // Whoever held the lock may have published the same.
-        let candidates = self.candidates(connection).instrument(telemetry::span!("dataload.check")).await?;
+        let recheck = Step::new(telemetry::span!("dataload.recheck"), &self.options.interruption);
+        let candidates = recheck.run("check_failed", self.candidates(connection)).await?;
         let summaries = self.publish_all(connection, candidates).await?;
         LOCK.release(guard, connection).await?;
         Ok(summaries)
+    }
+
+    /// The step of loading a data set, and what it is loaded from and into.
+    pub(crate) fn step(self, candidate: &Candidate) -> Step {
+        let span = candidate.span();
+        traces::set(&span, "db.system.name", self.url.engine());
+        traces::set(&span, "db.namespace", self.url.name());
+        Step::new(span, &self.options.interruption)
     }
 
     async fn candidates(self, connection: &mut Connection) -> Result<Vec<Candidate>, LoadError> {
@@ -109,7 +117,8 @@ impl Load<'_> {
     fn hash(self, data_set: DataSet, content: &Content) -> Result<ContentHash, LoadError> {
         let bytes = match content {
             Content::Coupons(files) => {
-                return coupon_files::hash(files, FORMAT, self.options.coupons.min_files);
+                let Options { coupons, interruption, .. } = self.options;
+                return coupon_files::hash(files, FORMAT, coupons.min_files, interruption);
             }
             Content::File(bytes) => bytes.as_slice(),
             Content::None => &[],
@@ -120,175 +129,5 @@ impl Load<'_> {
         }
         hash.update(bytes);
         Ok(hash.finalize().into())
-    }
-
-    async fn publish_all(
-        self,
-        connection: &mut Connection,
-        candidates: Vec<Candidate>,
-    ) -> Result<Vec<Summary>, LoadError> {
-        let parsed = self.parse(connection, &candidates).await?;
-        if !self.options.allow_empty {
-            let parsed = parsed.iter().map(|(parsed, _)| parsed.as_ref());
-            let data_sets =
-                candidates.iter().zip(parsed).filter_map(|(candidate, parsed)| Some((candidate, parsed?)));
-            taken_away::check(connection, data_sets, self.options.coupons.min_files).await?;
-        }
-        let mut summaries = Vec::new();
-        if self.options.dry_run {
-            // One transaction, so that orders find the clients that this run would have brought; then forgotten.
-            let mut transaction = connection.begin_write().await?;
-            for (candidate, (parsed, span)) in candidates.iter().zip(&parsed) {
-                summaries.push(match parsed {
-                    None => candidate.nothing_to_do(span),
-                    Some(parsed) => {
-                        let started = Instant::now();
-                        let now = self.clock.now();
-                        let counts =
-                            self.apply(&mut transaction, parsed, now).instrument(span.clone()).await?;
-                        let taken_away = match parsed {
-                            Parsed::Coupons(_) => {
-                                taken_away::least_of_codes(transaction.connection(), counts.read).await?
-                            }
-                            _ => counts,
-                        };
-                        taken_away::warn(candidate.data_set, &taken_away);
-                        candidate.summary(span, Outcome::DryRun, counts, started)
-                    }
-                });
-            }
-            return Ok(summaries);
-        }
-        for (candidate, (parsed, span)) in candidates.iter().zip(parsed) {
-            // Each span ends with its data set.
-            let span = &span;
-            summaries.push(match parsed {
-                None => candidate.nothing_to_do(span),
-                Some(parsed) => {
-                    let publishing = telemetry::span!(parent: span, "dataload.publish");
-                    let published = self.publish(connection, candidate, parsed, span).instrument(publishing);
-                    published.await.inspect_err(|_| traces::fail(span, "publish_failed", "not published"))?
-                }
-            });
-        }
-        Ok(summaries)
-    }
-
-    /// Reads every changed file; orders last, because they may name what the other files bring.
-    async fn parse(
-        self,
-        connection: &mut Connection,
-        candidates: &[Candidate],
-    ) -> Result<Vec<(Option<Parsed>, Span)>, LoadError> {
-        let stored_products = products::all(connection.as_mut()).await?;
-        let stored_clients = users::client_ids(connection.as_mut()).await?;
-        let mut faults = Vec::new();
-        let mut parsed: Vec<(Option<Parsed>, Span)> = Vec::new();
-        for candidate in candidates {
-            let span = candidate.span();
-            let _parsing = (!candidate.is_published)
-                .then(|| telemetry::span!(parent: &span, "dataload.parse").entered());
-            let file = candidate.data_set.file_name();
-            let bytes = match &candidate.content {
-                _ if candidate.is_published => None,
-                Content::None => None,
-                Content::File(bytes) => Some(bytes),
-                Content::Coupons(files) => {
-                    let corpus = coupon_digest::read(files, &self.options.coupons).inspect_err(|_| {
-                        traces::fail(&span, "bad_data", "a file is wrong or does not fit");
-                    })?;
-                    parsed.push((Some(Parsed::Coupons(corpus.into())), span));
-                    continue;
-                }
-            };
-            let Some(bytes) = bytes else {
-                parsed.push((None, span));
-                continue;
-            };
-            let outcome = match candidate.data_set {
-                DataSet::Products => products::parse(file, bytes).map(Parsed::Products),
-                DataSet::Users => users::parse(file, bytes, self.pepper).map(Parsed::Users),
-                DataSet::Promotions => promotions::parse(file, bytes).map(Parsed::Promotions),
-                DataSet::Coupons => continue,
-                // What is wrong above would only look like unknown names here.
-                DataSet::Orders if !faults.is_empty() => continue,
-                DataSet::Orders => {
-                    let known = Self::known(&stored_products, &stored_clients, &parsed);
-                    orders::parse(file, bytes, &known).map(Parsed::Orders)
-                }
-            };
-            match outcome {
-                Ok(data) => parsed.push((Some(data), span)),
-                Err(BadData(found)) => {
-                    traces::fail(&span, "bad_data", "the file is wrong");
-                    faults.extend(found);
-                }
-            }
-        }
-        if faults.is_empty() { Ok(parsed) } else { Err(BadData(faults).into()) }
-    }
-
-    fn known<'k>(
-        stored_products: &'k [Product],
-        stored_clients: &'k HashMap<String, i64>,
-        parsed: &'k [(Option<Parsed>, Span)],
-    ) -> Known<'k> {
-        let mut known = Known {
-            products: stored_products.iter().map(|product| (product.id, product)).collect(),
-            clients: stored_clients.keys().map(String::as_str).collect(),
-        };
-        for data in parsed.iter().filter_map(|(data, _)| data.as_ref()) {
-            match data {
-                Parsed::Products(products) => {
-                    known.products.extend(products.iter().map(|product| (product.id, product)));
-                }
-                Parsed::Users(users) => known.clients.extend(users.iter().map(|user| user.client.as_str())),
-                Parsed::Promotions(_) | Parsed::Orders(_) | Parsed::Coupons(_) => {}
-            }
-        }
-        known
-    }
-
-    async fn publish(
-        self,
-        connection: &mut Connection,
-        candidate: &Candidate,
-        parsed: Parsed,
-        span: &Span,
-    ) -> Result<Summary, LoadError> {
-        let (started, started_at) = (Instant::now(), self.clock.now());
-        if let Parsed::Coupons(corpus) = parsed {
-            let counts = coupons::publish(connection, *corpus, &candidate.hash, self.clock).await?;
-            taken_away::warn(candidate.data_set, &counts);
-            return Ok(candidate.summary(span, Outcome::Published, counts, started));
-        }
-        let mut transaction = connection.begin_write().await?;
-        let counts = self.apply(&mut transaction, &parsed, started_at).await?;
-        let (data_set, now) = (candidate.data_set, self.clock.now());
-        ledger::publish(transaction.connection(), data_set, &candidate.hash, counts.read, started_at, now)
-            .await?;
-        transaction.commit().await?;
-        taken_away::warn(data_set, &counts);
-        Ok(candidate.summary(span, Outcome::Published, counts, started))
-    }
-
-    async fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        parsed: &Parsed,
-        now: Timestamp,
-    ) -> Result<Counts, sqlx::Error> {
-        match parsed {
-            Parsed::Products(products) => products::apply(transaction.connection(), products, now).await,
-            Parsed::Users(users) => users::apply(transaction.connection(), users, self.pepper, now).await,
-            Parsed::Promotions(promotions) => {
-                promotions::apply(transaction.connection(), promotions, now).await
-            }
-            Parsed::Coupons(corpus) => Ok(Counts { read: corpus.codes.found(), ..Counts::default() }),
-            Parsed::Orders(orders) => {
-                let client_ids = users::client_ids(transaction.connection()).await?;
-                orders::apply(transaction.connection(), orders, &client_ids).await
-            }
-        }
     }
 }

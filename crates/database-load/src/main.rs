@@ -1,6 +1,7 @@
 //! `database-load`: run before the API as an init container, and again as a CronJob.
 
 mod arguments;
+mod failure;
 mod print;
 
 use std::error::Error;
@@ -9,53 +10,17 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use coupon_corpus::CorpusError;
 use database::settings::{self, Refusal, SettingError};
-use database::{Access, Canceller, ConnectError, DatabaseUrl, LockError, Session};
-use database_load::{DataSet, Load, LoadError, Options, Source, Summary, find_coupons};
+use database::{Access, Canceller, DatabaseUrl, Session};
+use database_load::{
+    DataSet, INTERRUPTED, Interruption, Load, LoadError, Options, Source, Summary, find_coupons,
+};
 use domain::{Pepper, SystemClock};
-use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry};
-use tracing::Instrument;
+use telemetry::{LogStream, Service, StopSignal, StopSignals, Telemetry, traces};
+use tracing::{Instrument, Span};
 
 use arguments::{Arguments, Command};
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error("the summary could not be written")]
-    Output(#[from] io::Error),
-    #[error("the program failed")]
-    Panicked(#[source] tokio::task::JoinError),
-}
-
-impl Failure {
-    const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Output(_)
-            | Self::Panicked(_)
-            | Self::Load(
-                LoadError::Database(_) | LoadError::Lock(LockError::Database(_) | LockError::File(..)),
-            ) => 1,
-            Self::Load(LoadError::SpillLimit { .. } | LoadError::Coupons(CorpusError::Spill { .. })) => 7,
-            Self::Connect(_) => 3,
-            Self::Load(
-                LoadError::BadData(_)
-                | LoadError::Unreadable(..)
-                | LoadError::Coupons(_)
-                | LoadError::NoCodes(_)
-                | LoadError::NoValidCodes { .. }
-                | LoadError::SameFiles { .. }
-                | LoadError::TooFewFiles { .. }
-                | LoadError::NothingToLoad(..),
-            ) => 4,
-            Self::Load(LoadError::NotMigrated(_)) => 5,
-            Self::Load(LoadError::Lock(LockError::TimedOut { .. })) => 6,
-        }
-    }
-}
+use failure::Failure;
 
 struct Job {
     url: DatabaseUrl,
@@ -88,11 +53,20 @@ impl Job {
                 allow_empty: arguments.allow_empty,
                 lock_wait: Duration::from_secs(arguments.lock_wait_seconds),
                 coupons,
+                interruption: Interruption::default(),
             },
             wait: Duration::from_secs(arguments.wait_seconds),
             json: arguments.json,
             print: prints,
         })
+    }
+
+    /// Notes the database on the span of the run, if one is used.
+    fn describe(&self, span: &Span) {
+        if !self.print {
+            traces::set(span, "db.system.name", self.url.engine());
+            traces::set(span, "db.namespace", self.url.name());
+        }
     }
 }
 
@@ -131,45 +105,81 @@ async fn run(job: Job, telemetry: Telemetry) -> ExitCode {
         }
     };
     let root = telemetry.tracing().root(None, || telemetry::root_span!("dataload.execute"));
-    let span = root.as_ref().map_or_else(tracing::Span::none, |root| root.span.clone());
-    let (code, failure) = work(job, &mut signals).instrument(span).await;
+    let span = root.as_ref().map_or_else(Span::none, |root| root.span.clone());
+    job.describe(&span);
+    let End { code, failure } = work(job, &mut signals).instrument(span.clone()).await;
     if let Some(root) = root {
-        root.finish(code, failure);
+        match failure {
+            None => root.finish(code, None),
+            Some(Reason::Failed(failure)) => root.finish(code, Some(failure)),
+            Some(Reason::Stopped) => {
+                traces::fail(&span, INTERRUPTED, "stopped by a signal");
+                root.finish(code, None);
+            }
+        }
     }
     ExitCode::from(telemetry.end(signals).await.map_or(code, StopSignal::exit_code))
 }
 
-/// The exit code, and what went wrong.
-async fn work(job: Job, signals: &mut StopSignals) -> (u8, Option<String>) {
+/// How the job ended.
+struct End {
+    code: u8,
+    failure: Option<Reason>,
+}
+
+enum Reason {
+    Failed(String),
+    Stopped,
+}
+
+/// How long work that is called off is waited for, so that its spans end before they are sent.
+const GRACE: Duration = Duration::from_secs(1);
+
+async fn work(job: Job, signals: &mut StopSignals) -> End {
     let started = Instant::now();
     let canceller = Arc::new(OnceLock::new());
+    let interruption = job.options.interruption.clone();
     // On a thread of its own: the runtime's one listens for signals also while files are read and parsed.
-    let (runtime, loads) = (tokio::runtime::Handle::current(), canceller.clone());
-    let span = tracing::Span::current();
-    let work = tokio::task::spawn_blocking(move || {
+    let (runtime, loads, is_called_off) =
+        (tokio::runtime::Handle::current(), canceller.clone(), interruption.clone());
+    let span = Span::current();
+    let mut work = tokio::task::spawn_blocking(move || {
         let _inside = span.enter();
-        runtime.block_on(load(job, loads).in_current_span())
+        let work = async {
+            // What waits for the database is dropped when called off, and with it its transaction.
+            tokio::select! {
+                biased;
+                outcome = load(job, loads) => outcome,
+                () = is_called_off.raised() => Err(LoadError::Interrupted.into()),
+            }
+        };
+        runtime.block_on(work.in_current_span())
     });
     let outcome = tokio::select! {
-        outcome = work => outcome.unwrap_or_else(|panic| Err(Failure::Panicked(panic))),
+        outcome = &mut work => outcome.unwrap_or_else(|panic| Err(Failure::Panicked(panic))),
         signal = signals.next() => {
-            if let Some(canceller) = canceller.get() {
-                canceller.cancel().await;
-            }
+            interruption.raise();
+            let cancel = async {
+                if let Some(canceller) = canceller.get() {
+                    canceller.cancel().await;
+                }
+            };
+            // How it ends makes no difference any more.
+            let _ = tokio::join!(cancel, tokio::time::timeout(GRACE, work));
             tracing::warn!(?signal, "stopped; unfinished work is rolled back");
-            return (signal.exit_code(), Some("stopped by a signal".to_owned()));
+            return End { code: signal.exit_code(), failure: Some(Reason::Stopped) };
         }
     };
     match outcome {
         Ok(()) => {
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(duration_ms, "done");
-            (0, None)
+            End { code: 0, failure: None }
         }
         Err(failure) => {
-            let cause = failure.source().map(telemetry::causes);
-            tracing::error!(cause, exit_code = failure.exit_code(), "{failure}");
-            (failure.exit_code(), Some(failure.to_string()))
+            let (code, cause) = (failure.exit_code(), failure.source().map(telemetry::causes));
+            tracing::error!(cause, exit_code = code, "{failure}");
+            End { code, failure: Some(Reason::Failed(failure.to_string())) }
         }
     }
 }
@@ -177,7 +187,7 @@ async fn work(job: Job, signals: &mut StopSignals) -> (u8, Option<String>) {
 async fn load(job: Job, canceller: Arc<OnceLock<Canceller>>) -> Result<(), Failure> {
     let Job { url, pepper, source, options, .. } = &job;
     if let (Source::CouponFiles(files), true) = (source, job.print) {
-        return match print::codes(find_coupons(files, &options.coupons)?, job.json) {
+        return match print::codes(find_coupons(files, &options.coupons, &options.interruption)?, job.json) {
             // Whoever reads has seen enough.
             Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             printed => printed,

@@ -1,18 +1,24 @@
 //! Past orders, one line of the file for each line of an order. Orders are history: they are added, never changed.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, Statement, on_engine};
-use domain::{Money, Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
+use domain::text::normalized;
+use domain::{Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
 use uuid::Uuid;
 
+use crate::header::required;
 use crate::row::Row;
-use crate::table::{read, required};
-use crate::{BadData, Counts, Fault};
+use crate::spellings::Spellings;
+use crate::table::{File, read};
+use crate::users::StoredClient;
+use crate::{Counts, Fault, LoadError};
 
 /// What order files may refer to.
 pub(crate) struct Known<'k> {
-    pub clients: HashSet<&'k str>,
+    /// By the letters of their names.
+    pub clients: HashSet<Cow<'k, str>>,
     pub products: HashMap<ProductId, &'k Product>,
 }
 
@@ -30,16 +36,16 @@ struct PastLine {
 }
 
 /// Reads `orders.csv`. Lines of one order stand together.
-pub(crate) fn parse(file: &str, bytes: &[u8], known: &Known<'_>) -> Result<Vec<PastOrder>, BadData> {
+pub(crate) fn parse(file: &File<'_>, known: &Known<'_>) -> Result<Vec<PastOrder>, LoadError> {
     let columns = ["order_id", "client", "created_at", "product_id", "quantity", "unit_price"].map(required);
     let mut seen = HashSet::new();
     let mut previous: Option<(Uuid, String, Timestamp, usize)> = None;
-    let lines = read(file, bytes, &columns, |row| {
+    let lines = read(file, &columns, |row| {
         let parsed = past_line(row, known)?;
         let PastOrder { id, client, created_at, .. } = &parsed.order;
         match &mut previous {
             Some((previous_id, previous_client, previous_moment, lines)) if previous_id == id => {
-                if previous_client != client {
+                if normalized(previous_client) != normalized(client) {
                     return Err(
                         row.fault("client", "differs from the line above, which belongs to the same order")
                     );
@@ -90,16 +96,16 @@ fn past_line(row: &Row<'_>, known: &Known<'_>) -> Result<PastLine, Fault> {
         return Err(row.fault("order_id", "is not a UUIDv7 of the millisecond in created_at"));
     }
     let client = row.required_text("client", 200)?;
-    if !known.clients.contains(client) {
+    if !known.clients.contains(&normalized(client)) {
         return Err(row.fault("client", "is no known client"));
     }
     let product = known
         .products
-        .get(&row.required("product_id")?)
+        .get(&row.product_id("product_id")?)
         .ok_or_else(|| row.fault("product_id", "is no known product"))?;
-    let units: i64 = row.whole("quantity")?.ok_or_else(|| row.fault("quantity", "is empty"))?;
+    let units: i64 = row.required_whole("quantity")?;
     let quantity = Quantity::try_from(units).map_err(|error| row.fault("quantity", error))?;
-    let unit_price: Money = row.required("unit_price")?;
+    let unit_price = row.required_amount("unit_price")?;
     let line = OrderLine { unit_price_cents: unit_price, ..OrderLine::sell(product, quantity) };
     Ok(PastLine { order: PastOrder { id, client: client.to_owned(), created_at, lines: Vec::new() }, line })
 }
@@ -115,13 +121,13 @@ const STORE: Statement = Statement {
 pub(crate) async fn apply(
     mut connection: ConnectionRef<'_>,
     orders: &[PastOrder],
-    client_ids: &HashMap<String, i64>,
+    clients: &Spellings<StoredClient>,
 ) -> Result<Counts, sqlx::Error> {
     let store = STORE.on(&connection);
     let mut counts = Counts { read: orders.len() as u64, ..Counts::default() };
     for order in orders {
         // Parsing has checked that the client exists or is loaded before the orders.
-        let Some(client_id) = client_ids.get(&order.client) else {
+        let Some(client) = clients.get(&order.client) else {
             return Err(sqlx::Error::RowNotFound);
         };
         let snapshot = serde_json::to_string(&OrderSnapshot::of(order.lines.clone(), None))
@@ -129,7 +135,7 @@ pub(crate) async fn apply(
         let added = on_engine!(&mut connection, connection => {
             sqlx::query(store)
                 .bind(order.id)
-                .bind(client_id)
+                .bind(client.id)
                 .bind(Order::PLACED)
                 .bind(order.created_at.micros())
                 .bind(&snapshot)

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use coupon_corpus::Corpus;
 use database_load::LoadError;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Writes them a line each, or as JSON with the number of files of each.
 pub(crate) fn codes(corpus: Corpus, json: bool) -> Result<(), Failure> {

@@ -5,14 +5,15 @@ use std::collections::{HashMap, HashSet};
 use database::{ConnectionRef, on_engine};
 use domain::{Money, Product, ProductId, ProductImage, Timestamp};
 
+use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::{optional, read, required};
-use crate::{BadData, Counts, Fault};
+use crate::table::{File, read};
+use crate::{Counts, Fault, LoadError};
 
 const IMAGES: [&str; 4] = ["image_thumbnail", "image_mobile", "image_tablet", "image_desktop"];
 
 /// Reads `products.csv`.
-pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Product>, BadData> {
+pub(crate) fn parse(file: &File<'_>) -> Result<Vec<Product>, LoadError> {
     let [thumbnail, mobile, tablet, desktop] = IMAGES.map(optional);
     let columns = [
         required("id"),
@@ -25,7 +26,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Product>, BadData> {
         desktop,
     ];
     let mut lines = HashMap::new();
-    read(file, bytes, &columns, |row| {
+    read(file, &columns, |row| {
         let product = product(row)?;
         match lines.insert(product.id, row.line) {
             None => Ok(product),
@@ -35,7 +36,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Product>, BadData> {
 }
 
 fn product(row: &Row<'_>) -> Result<Product, Fault> {
-    let id: ProductId = row.required("id")?;
+    let id = row.product_id("id")?;
     if id.get() < 1 {
         return Err(row.fault("id", "must be positive"));
     }
@@ -61,7 +62,7 @@ fn product(row: &Row<'_>) -> Result<Product, Fault> {
     Ok(Product {
         id,
         name: row.required_text("name", 200)?.into(),
-        price: row.required("price")?,
+        price: row.required_amount("price")?,
         category: row.required_text("category", 100)?.into(),
         image,
     })

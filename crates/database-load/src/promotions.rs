@@ -3,14 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, on_engine};
+use domain::coupon::CouponCodeError;
+use domain::text::normalized;
 use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 
+use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::{optional, read, required};
-use crate::{BadData, Counts, Fault};
+use crate::spellings::{Named, Spellings};
+use crate::table::{File, read};
+use crate::{Counts, Fault, LoadError, cell};
 
 /// Reads `promotions.csv`.
-pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Promotion>, BadData> {
+pub(crate) fn parse(file: &File<'_>) -> Result<Vec<Promotion>, LoadError> {
     let columns = [
         required("code"),
         required("kind"),
@@ -25,9 +29,10 @@ pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Promotion>, BadData>
         optional("active"),
     ];
     let mut lines = HashMap::new();
-    read(file, bytes, &columns, |row| {
+    read(file, &columns, |row| {
         let promotion = promotion(row)?;
-        match lines.insert(promotion.code.clone(), row.line) {
+        // As clients type them: other bytes for the same letters are no other code.
+        match lines.insert(normalized(promotion.code.as_str()).into_owned(), row.line) {
             None => Ok(promotion),
             Some(earlier) => Err(row.fault("code", format!("stands on line {earlier} already"))),
         }
@@ -45,13 +50,13 @@ fn promotion(row: &Row<'_>) -> Result<Promotion, Fault> {
     if starts_at.is_some() && ends_at.is_some() && starts_at >= ends_at {
         return Err(row.fault("ends_at", "is not after starts_at"));
     }
-    row.required_text("code", CouponCode::MAX_BYTES)?;
+    let code = row.required_text("code", CouponCode::MAX_BYTES)?;
     Ok(Promotion {
-        code: row.required("code")?,
+        code: code.parse().map_err(|error: CouponCodeError| row.fault("code", error))?,
         kind: kind(row)?,
         min_items: row.whole("min_items")?.unwrap_or(0),
-        min_subtotal: row.optional("min_subtotal")?.unwrap_or(Money::ZERO),
-        max_discount: row.optional("max_discount")?,
+        min_subtotal: row.amount("min_subtotal")?.unwrap_or(Money::ZERO),
+        max_discount: row.amount("max_discount")?,
         starts_at,
         ends_at,
         max_uses: row.whole("max_uses")?,
@@ -61,18 +66,18 @@ fn promotion(row: &Row<'_>) -> Result<Promotion, Fault> {
 }
 
 fn kind(row: &Row<'_>) -> Result<PromotionKind, Fault> {
-    match row.required_text("kind", 20)? {
+    match cell::name(row.required_text("kind", 20)?).as_str() {
         "percentage" => {
-            let percent: Money = row.required("value")?;
+            let percent = row.required_percentage("value")?;
             match u16::try_from(percent.cents()) {
                 Ok(basis_points @ 0..=10_000) => Ok(PromotionKind::Percentage { basis_points }),
                 _ => Err(row.fault("value", "is above 100 percent")),
             }
         }
-        "fixed" => Ok(PromotionKind::Fixed { amount: row.required("value")? }),
+        "fixed" => Ok(PromotionKind::Fixed { amount: row.required_amount("value")? }),
         "free_lowest" if row.text("value").is_none() => Ok(PromotionKind::FreeLowest),
         "free_lowest" => Err(row.fault("value", "must be empty for free_lowest")),
-        _ => Err(row.fault("kind", "is none of percentage, fixed and free_lowest")),
+        _ => Err(row.fault("kind", "is not a kind of promotion; write percentage, fixed or free_lowest")),
     }
 }
 
@@ -123,6 +128,16 @@ struct Stored {
     is_retired: bool,
 }
 
+impl Named for Stored {
+    fn name(&self) -> &str {
+        &self.definition.code
+    }
+
+    fn is_retired(&self) -> bool {
+        self.is_retired
+    }
+}
+
 const STORED: &str = "select code, kind, value, min_items, min_subtotal_cents, max_discount_cents, starts_at, ends_at, \
                       max_uses, max_uses_per_client, active, source = 'file' as is_ours, \
                       retired_at is not null as is_retired from promotions";
@@ -146,11 +161,17 @@ pub(crate) async fn apply(
 ) -> Result<Counts, sqlx::Error> {
     let stored: Vec<Stored> =
         on_engine!(&mut connection, connection => sqlx::query_as(STORED).fetch_all(&mut **connection).await?);
-    let stored: HashMap<String, Stored> =
-        stored.into_iter().map(|row| (row.definition.code.clone(), row)).collect();
+    let stored = Spellings::new(stored);
     let mut counts = Counts { read: promotions.len() as u64, ..Counts::default() };
-    for definition in promotions.iter().map(Definition::from) {
-        match stored.get(&definition.code) {
+    let mut listed: HashSet<String> = HashSet::new();
+    for mut definition in promotions.iter().map(Definition::from) {
+        let stored = stored.get(&definition.code);
+        if let Some(row) = stored {
+            // Its uses are counted, and its orders are kept, under the spelling that is stored.
+            definition.code.clone_from(&row.definition.code);
+        }
+        listed.insert(definition.code.clone());
+        match stored {
             Some(row) if !row.is_ours => {
                 tracing::warn!("a promotion was left alone: not made by a load");
                 counts.not_owned += 1;
@@ -181,10 +202,8 @@ pub(crate) async fn apply(
                 .await?;
         });
     }
-    let listed: HashSet<&str> = promotions.iter().map(|promotion| promotion.code.as_str()).collect();
-    let is_left =
-        |row: &&Stored| row.is_ours && !row.is_retired && !listed.contains(row.definition.code.as_str());
-    for row in stored.values().filter(is_left) {
+    let is_left = |row: &&Stored| row.is_ours && !row.is_retired && !listed.contains(&row.definition.code);
+    for row in stored.iter().filter(is_left) {
         on_engine!(&mut connection, connection => {
             sqlx::query(RETIRE).bind(&row.definition.code).bind(now.micros()).execute(&mut **connection).await?;
         });

@@ -27,7 +27,7 @@ enum Place {
 }
 
 /// Goes through a file, in the way in which the reader takes it apart.
-pub(crate) fn misread(text: &[u8]) -> Vec<Misread> {
+pub(crate) fn misread(text: &[u8], separator: u8) -> Vec<Misread> {
     let mut walk = Walk { line: 1, began: 1, field: 0, is_header: true, is_faulty: false, found: Vec::new() };
     let mut place = Place::Start { has_blanks: false };
     let mut rest = text;
@@ -39,7 +39,7 @@ pub(crate) fn misread(text: &[u8]) -> Vec<Misread> {
         place = match (place, *byte) {
             (Place::Quoted, b'"') => Place::Closed { has_blanks: false },
             (Place::Quoted, _) | (Place::Closed { has_blanks: false }, b'"') => Place::Quoted,
-            (_, b',') => {
+            (_, byte) if byte == separator => {
                 walk.field += 1;
                 Place::Start { has_blanks: false }
             }
@@ -117,7 +117,7 @@ mod tests {
 
     fn found(text: &str) -> Vec<(u64, usize, String)> {
         let message = |misread: Misread| misread.message.split(';').next().unwrap().to_owned();
-        misread(text.as_bytes())
+        misread(text.as_bytes(), b',')
             .into_iter()
             .map(|misread| (misread.line, misread.field, message(misread)))
             .collect()
@@ -139,6 +139,24 @@ mod tests {
             "1,'Tea'\n2,it's\n3,\u{201c}Tea\u{201d}\n",
         ] {
             assert_eq!(found(text), [], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn fields_end_where_the_file_has_them_end() {
+        for (separator, text) in
+            [(b';', "1;\"a\";\"b;c\"\n"), (b'\t', "1\t\"a\"\t\"b\tc\"\n"), (b'|', "\"a|\"|,\"")]
+        {
+            assert_eq!(misread(text.as_bytes(), separator), [], "{text}");
+        }
+        for (separator, text, field) in [
+            (b';', "1;2,3;\"a\",\"b\"", 2),
+            (b'\t', "1\t \"a\"", 1),
+            (b'|', "\"a\"\t|\"b", 1),
+            (b';', "\"a\",1", 0),
+        ] {
+            let [misread] = &misread(text.as_bytes(), separator)[..] else { panic!("{text}") };
+            assert_eq!(misread.field, field, "{text}");
         }
     }
 
@@ -196,7 +214,7 @@ mod tests {
             ("id,name\n1,\"Te\0a\"\n", 2, 1, false),
             ("id,name\n1,Tea\n2,Tea\0", 3, 1, false),
         ] {
-            let [misread] = &misread(text.as_bytes())[..] else { panic!("{text:?}") };
+            let [misread] = &misread(text.as_bytes(), b',')[..] else { panic!("{text:?}") };
             assert_eq!(
                 (misread.line, misread.field, misread.is_header),
                 (line, field, is_header),

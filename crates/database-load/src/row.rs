@@ -5,13 +5,16 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 
 use csv::StringRecord;
+use domain::money::MoneyError;
+use domain::{Money, ProductId};
 
-use crate::Fault;
+use crate::header::Header;
+use crate::{Fault, cell};
 
 /// One line of a file.
 pub(crate) struct Row<'t> {
     pub file: &'t str,
-    pub header: &'t StringRecord,
+    pub header: &'t Header,
     pub record: &'t StringRecord,
     pub line: u64,
 }
@@ -19,13 +22,12 @@ pub(crate) struct Row<'t> {
 impl Row<'_> {
     /// The text in a column; `None` if it is empty or the file has no such column.
     pub fn text(&self, column: &str) -> Option<&str> {
-        let at = self.header.iter().position(|name| name == column)?;
-        self.record.get(at).filter(|text| !text.is_empty())
+        self.record.get(self.header.at(column)?).filter(|text| !text.is_empty())
     }
 
     /// The text in a column that must have one, free of control characters and of at most `max_bytes`.
     pub fn required_text(&self, column: &str, max_bytes: usize) -> Result<&str, Fault> {
-        let text = self.text(column).ok_or_else(|| self.fault(column, "is empty"))?;
+        let text = self.text(column).ok_or_else(|| self.is_empty(column))?;
         if text.len() > max_bytes {
             return Err(self.fault(column, format!("is longer than {max_bytes} bytes")));
         }
@@ -35,14 +37,31 @@ impl Row<'_> {
         Ok(text)
     }
 
-    /// What is in a column that must have something.
-    pub fn required<T: FromStr<Err: Display>>(&self, column: &str) -> Result<T, Fault> {
-        self.optional(column)?.ok_or_else(|| self.fault(column, "is empty"))
+    /// The amount in a column, if there is one.
+    pub fn amount(&self, column: &str) -> Result<Option<Money>, Fault> {
+        self.text(column).map(|text| self.parse_amount(column, text)).transpose()
     }
 
-    /// What is in a column, if anything is.
-    pub fn optional<T: FromStr<Err: Display>>(&self, column: &str) -> Result<Option<T>, Fault> {
-        self.text(column).map(|text| text.parse().map_err(|error| self.fault(column, error))).transpose()
+    /// The amount in a column that must have one.
+    pub fn required_amount(&self, column: &str) -> Result<Money, Fault> {
+        self.amount(column)?.ok_or_else(|| self.is_empty(column))
+    }
+
+    /// The percentage in a column that must have one: its hundredths are the cents.
+    pub fn required_percentage(&self, column: &str) -> Result<Money, Fault> {
+        let text = self.text(column).ok_or_else(|| self.is_empty(column))?;
+        self.parse_amount(column, cell::percent(text))
+    }
+
+    fn parse_amount(&self, column: &str, text: &str) -> Result<Money, Fault> {
+        text.parse().map_err(|error: MoneyError| match error {
+            MoneyError::Malformed => self.fault(
+                column,
+                "is not an amount such as 12.99; write digits with a point before the decimals, of which there are at most two: \
+                 5.00, not 5,00 or $5",
+            ),
+            MoneyError::TooLarge => self.fault(column, error),
+        })
     }
 
     /// The whole number in a column, if there is one.
@@ -51,17 +70,40 @@ impl Row<'_> {
             let message = match error.kind() {
                 IntErrorKind::PosOverflow => "is too large a number",
                 IntErrorKind::NegOverflow => "is too small a number",
-                _ => "is not a whole number such as 5",
+                _ => "is not a whole number such as 5; write digits only",
             };
             self.fault(column, message)
         };
-        self.text(column).map(|text| text.parse().map_err(|error| fault(&error))).transpose()
+        self.text(column).map(|text| cell::whole(text).parse().map_err(|error| fault(&error))).transpose()
+    }
+
+    /// The whole number in a column that must have one.
+    pub fn required_whole<T: FromStr<Err = ParseIntError>>(&self, column: &str) -> Result<T, Fault> {
+        self.whole(column)?.ok_or_else(|| self.is_empty(column))
+    }
+
+    /// The product's number in a column that must have one.
+    pub fn product_id(&self, column: &str) -> Result<ProductId, Fault> {
+        let number: i64 = self.required_whole(column)?;
+        let text = self.text(column).map(cell::whole).unwrap_or_default();
+        // Numbers of products are texts outside: 07 would be another one than 7.
+        text.parse().ok().filter(|id: &ProductId| id.get() == number).ok_or_else(|| {
+            self.fault(
+                column,
+                "is not a whole number such as 5; write it without a sign, and without zeros before it",
+            )
+        })
     }
 
     /// What a column that may be empty says about a thing.
     pub fn truth(&self, column: &str) -> Result<Option<bool>, Fault> {
-        let fault = || self.fault(column, "is neither true nor false");
-        self.text(column).map(|text| text.parse().map_err(|_| fault())).transpose()
+        let fault = || self.fault(column, "is neither true nor false; write one of these two words");
+        self.text(column).map(|text| cell::truth(text).ok_or_else(fault)).transpose()
+    }
+
+    /// That a column has nothing in it.
+    pub fn is_empty(&self, column: &str) -> Fault {
+        self.fault(column, "is empty")
     }
 
     /// That a column's value is wrong.

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use database::settings::path;
+use telemetry::traces;
+use tracing::Span;
 
 use crate::coupon_files::{self, CouponFile};
 use crate::{DataSet, LoadError};
@@ -42,6 +44,34 @@ pub(crate) enum Content {
     File(Vec<u8>),
     /// Coupon files, not read yet.
     Coupons(Vec<CouponFile>),
+}
+
+impl Content {
+    /// So many names of coupon files stand in a span at most.
+    const MOST_NAMES: usize = 64;
+
+    /// Notes which files these are, and how large. They are called what messages call them.
+    pub(crate) fn describe(&self, span: &Span, file_name: &'static str) {
+        let bytes = match self {
+            Self::None => return,
+            Self::File(bytes) => {
+                traces::set(span, "dataload.file", file_name);
+                bytes.len() as u64
+            }
+            Self::Coupons(files) => {
+                let names: Vec<_> = files.iter().take(Self::MOST_NAMES).map(CouponFile::name).collect();
+                traces::set_list(
+                    span,
+                    "dataload.file",
+                    &names.iter().map(String::as_str).collect::<Vec<_>>(),
+                );
+                traces::set(span, "dataload.file.count", i64::try_from(files.len()).unwrap_or(i64::MAX));
+                // A file that is gone by now is a failure of its own.
+                files.iter().filter_map(|file| file.size_bytes().ok()).sum()
+            }
+        };
+        traces::set(span, "dataload.file.size", i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
 }
 
 /// A place to read data sets from.

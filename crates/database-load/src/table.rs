@@ -1,60 +1,66 @@
 //! CSV files with a header, read whole, with errors that name line and column.
 
 use coupon_corpus::Binary;
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::StringRecord;
 
-use crate::quotes::{self, Misread};
+use crate::header::{Column, Header, Misfit};
+use crate::lines::Lines;
+use crate::quotes;
 use crate::row::Row;
-use crate::{BadData, Fault};
+use crate::{BadData, Fault, Interruption, LoadError};
 
-/// A column that a file may or must have.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Column {
-    pub name: &'static str,
-    pub is_required: bool,
+/// A file of rows.
+#[derive(Clone, Copy)]
+pub(crate) struct File<'f> {
+    pub name: &'f str,
+    pub bytes: &'f [u8],
+    /// Millions of rows take a while.
+    pub interruption: &'f Interruption,
 }
 
-pub(crate) const fn required(name: &'static str) -> Column {
-    Column { name, is_required: true }
-}
-
-pub(crate) const fn optional(name: &'static str) -> Column {
-    Column { name, is_required: false }
-}
-
-/// Reads `bytes` and turns each row into a value. All faulty rows are reported, each with its first fault.
+/// Reads a file and turns each row into a value; rows of empty cells are none. All faulty rows are reported, each with
+/// its first fault.
 pub(crate) fn read<T>(
-    file: &str,
-    bytes: &[u8],
+    file: &File<'_>,
     columns: &[Column],
     mut parse: impl FnMut(&Row<'_>) -> Result<T, Fault>,
-) -> Result<Vec<T>, BadData> {
-    let fault = |line, column, message| Fault { file: file.to_owned(), line, column, message };
+) -> Result<Vec<T>, LoadError> {
+    let File { name: file, bytes, interruption } = *file;
+    let fault = |line, Misfit { column, message }| Fault { file: file.to_owned(), line, column, message };
     if let Some(binary) = Binary::beginning(bytes) {
-        return Err(BadData(vec![fault(1, None, format!("is {binary}"))]));
+        return Err(BadData(vec![fault(1, Misfit { column: None, message: format!("is {binary}") })]).into());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
-    let mut lines = Lines { bytes, at: 0, line: 1 };
-    let header = reader.headers().cloned();
+    let header = Header::find(bytes, columns);
     // First of all: what the reader makes of the rest is not what was meant.
-    let misread = quotes::misread(bytes);
+    let misread: Vec<_> = quotes::misread(bytes, header.separator.byte())
+        .into_iter()
+        .map(|misread| {
+            let at = misread.field;
+            let column = Some(if misread.is_header { (at + 1).to_string() } else { header.name(at) });
+            fault(misread.line, Misfit { column, message: misread.message })
+        })
+        .collect();
     if !misread.is_empty() {
-        let names = header.unwrap_or_default();
-        let fault =
-            |misread: Misread| fault(misread.line, Some(name(&misread, &names, columns)), misread.message);
-        return Err(BadData(misread.into_iter().map(fault).collect()));
+        return Err(BadData(misread).into());
     }
-    let header =
-        header.map_err(|error| BadData(vec![unreadable(file, &error, &StringRecord::new(), &mut lines)]))?;
-    check_header(file, &header, columns)?;
+    header.check(columns).map_err(|misfit| BadData(vec![fault(header.line, misfit)]))?;
+    let mut lines = Lines::new(bytes);
     let (mut values, mut faults) = (Vec::new(), Vec::new());
-    for record in reader.records() {
+    let mut is_past_header = false;
+    for record in header.separator.reader(bytes).records() {
+        interruption.check()?;
         let outcome = match &record {
-            Err(error) => Err(unreadable(file, error, &header, &mut lines)),
+            Err(error) => Err(fault(lines.at(error.position()), unreadable(error, &header))),
+            Ok(record) if is_blank(record) => continue,
+            Ok(_) if !is_past_header => {
+                is_past_header = true;
+                continue;
+            }
             Ok(record) => {
                 let line = lines.at(record.position());
-                parse(&Row { file, header: &header, record, line })
+                let fit = header.check_fit(record).map_err(|misfit| fault(line, misfit));
+                fit.and_then(|()| parse(&Row { file, header: &header, record, line }))
             }
         };
         match outcome {
@@ -62,91 +68,35 @@ pub(crate) fn read<T>(
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(BadData(faults)) }
+    if faults.is_empty() { Ok(values) } else { Err(BadData(faults).into()) }
 }
 
-/// The name of the column, or where the header does not say it, its number. What is no column's name may be a key.
-fn name(misread: &Misread, header: &StringRecord, columns: &[Column]) -> String {
-    let name = header
-        .get(misread.field)
-        .filter(|name| !misread.is_header && columns.iter().any(|column| column.name == *name));
-    name.map_or_else(|| (misread.field + 1).to_string(), str::to_owned)
+fn is_blank(record: &StringRecord) -> bool {
+    record.iter().all(str::is_empty)
 }
 
-fn check_header(file: &str, header: &StringRecord, columns: &[Column]) -> Result<(), BadData> {
-    let fault = |column: &str, message: String| {
-        BadData(vec![Fault { file: file.to_owned(), line: 1, column: Some(column.to_owned()), message }])
-    };
-    // What spreadsheets write where the comma is for decimals.
-    if let [only] = &header.iter().collect::<Vec<_>>()[..]
-        && let Some((separator, _)) =
-            [("semicolons", ';'), ("tabs", '\t')].iter().find(|(_, c)| only.contains(*c))
-    {
-        let message = format!("has {separator} between its columns; save it with commas");
-        return Err(BadData(vec![Fault { file: file.to_owned(), line: 1, column: None, message }]));
+fn unreadable(error: &csv::Error, header: &Header) -> Misfit {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { err, .. } => Misfit {
+            column: Some(header.name(err.field())),
+            message: "is not UTF-8; save the file as CSV UTF-8".to_owned(),
+        },
+        _ => Misfit { column: None, message: "is not readable as CSV".to_owned() },
     }
-    let known = || columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",");
-    for column in columns.iter().filter(|column| column.is_required) {
-        if !header.iter().any(|name| name == column.name) {
-            return Err(fault(column.name, format!("the column is missing; columns are {}", known())));
-        }
-    }
-    for (at, name) in header.iter().enumerate() {
-        if !columns.iter().any(|column| column.name == name) {
-            return Err(fault(name, format!("there is no such column; columns are {}", known())));
-        }
-        if header.iter().take(at).any(|earlier| earlier == name) {
-            return Err(fault(name, "the column stands twice in the header".to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// Line numbers as an editor shows them. The reader's own are those of where it began to look for a record, which may
-/// be the second half of a line end, or empty lines.
-struct Lines<'b> {
-    bytes: &'b [u8],
-    at: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    /// The line of a record; records come in order.
-    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
-        let start = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
-        while let Some(byte) = self.bytes.get(self.at) {
-            if self.at >= start && !matches!(byte, b'\r' | b'\n') {
-                break;
-            }
-            self.line += u64::from(*byte == b'\n');
-            self.at += 1;
-        }
-        self.line
-    }
-}
-
-fn unreadable(file: &str, error: &csv::Error, header: &StringRecord, lines: &mut Lines<'_>) -> Fault {
-    let line = lines.at(error.position());
-    let column = match error.kind() {
-        csv::ErrorKind::Utf8 { err, .. } => header.get(err.field()).map(str::to_owned),
-        _ => None,
-    };
-    let message = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "is not UTF-8; save the file as CSV UTF-8".to_owned(),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} fields, the header has {expected_len}")
-        }
-        _ => "is not readable as CSV".to_owned(),
-    };
-    Fault { file: file.to_owned(), line, column, message }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::header::{optional, required};
+
+    fn file<'f>(bytes: &'f [u8], interruption: &'f Interruption) -> File<'f> {
+        File { name: "n.csv", bytes, interruption }
+    }
 
     fn read_numbers(text: &str) -> Result<Vec<(u64, u8)>, String> {
-        read("n.csv", text.as_bytes(), &[required("n"), optional("note")], |row| {
+        let interruption = Interruption::default();
+        read(&file(text.as_bytes(), &interruption), &[required("n"), optional("note")], |row| {
             Ok((row.line, row.whole("n")?.ok_or_else(|| row.fault("n", "is empty"))?))
         })
         .map_err(|error| error.to_string())
@@ -159,24 +109,46 @@ mod tests {
     }
 
     #[test]
+    fn passes_over_what_holds_nothing() {
+        for text in [
+            "n,note\n1,\n,\n2,b\n",
+            "n,note,,\n1,,,\n,,,\n2,b,,\n",
+            "n,note\n1\n   \n2,b\n",
+            "N , Note\r\n1\r\n\t,\r\n2,b\r\n,,,,\r\n",
+            "note,,n\n,,1\n\"\",\"\"\nb,,2,,\n",
+            "n;note\n1;\n;\n2;b\n;;;\n",
+            "n\tnote\t\n1\n\t\t\n2\tb\n",
+            "n|note\n1\n|\n2|b",
+        ] {
+            assert_eq!(read_numbers(text), Ok(vec![(2, 1), (4, 2)]), "{text:?}");
+        }
+        assert_eq!(read_numbers(",\n\n,\nn\n1\n"), Ok(vec![(5, 1)]));
+    }
+
+    #[test]
     fn names_line_and_column_of_every_fault() {
         let error = read_numbers("n,note\n1,\n300,\n,x\n4,5,6\n").unwrap_err();
         assert_eq!(
             error,
             "n.csv, line 3, column n: is too large a number; n.csv, line 4, column n: is empty; \
-             n.csv, line 5: has 3 fields, the header has 2"
+             n.csv, line 5: has 3 fields, the header has 2; write a value with a comma in it between quotes, and no comma \
+             after the last one"
         );
         for (text, fault) in [
             ("", "n.csv, line 1, column n: the column is missing; columns are n,note"),
             ("n,nota\n1,\n", "n.csv, line 1, column nota: there is no such column; columns are n,note"),
-            ("n;note\n1;a\n", "n.csv, line 1: has semicolons between its columns; save it with commas"),
-            ("n\tnote\n1\ta\n", "n.csv, line 1: has tabs between its columns; save it with commas"),
+            (
+                "m;note\n1;a\n",
+                "n.csv, line 1, column n: the column is missing; columns are n,note (the file has semicolons between its columns)",
+            ),
+            ("\n,\nm\n1\n", "n.csv, line 3, column n: the column is missing; columns are n,note"),
             ("m\n1\n", "n.csv, line 1, column n: the column is missing; columns are n,note"),
             ("n,n\n1,2\n", "n.csv, line 1, column n: the column stands twice in the header"),
         ] {
             assert_eq!(read_numbers(text).unwrap_err(), fault);
         }
-        let error = read("n.csv", b"n\n\xff\n", &[required("n")], |_| Ok(())).unwrap_err();
+        let interruption = Interruption::default();
+        let error = read(&file(b"n\n\xff\n", &interruption), &[required("n")], |_| Ok(())).unwrap_err();
         assert_eq!(error.to_string(), "n.csv, line 2, column n: is not UTF-8; save the file as CSV UTF-8");
         for (text, fault) in
             [("1.5", "a whole number"), ("1e3", "a whole number"), ("-1", "a whole number"), ("5.", "")]
@@ -239,6 +211,26 @@ mod tests {
     }
 
     #[test]
+    fn ends_with_the_next_row_when_called_off() {
+        let interruption = Interruption::default();
+        for (called_off_at, rows) in [(1, 1), (2, 2), (3, 3)] {
+            let interruption = Interruption::default();
+            let mut seen = 0;
+            let outcome = read(&file(b"n\n1\n2\n3\n", &interruption), &[required("n")], |_| {
+                seen += 1;
+                if seen == called_off_at {
+                    interruption.raise();
+                }
+                Ok(())
+            });
+            assert_eq!((outcome.is_ok(), seen), (called_off_at == 3, rows));
+        }
+        interruption.raise();
+        let outcome = read(&file(b"n\n1\n", &interruption), &[required("n")], |_| Ok(()));
+        assert!(matches!(outcome, Err(LoadError::Interrupted)), "{outcome:?}");
+    }
+
+    #[test]
     fn reads_what_a_writer_of_csv_writes() {
         let fields = [
             "",
@@ -262,7 +254,8 @@ mod tests {
                     writer.write_record(record).unwrap();
                 }
                 let text = writer.into_inner().unwrap();
-                let notes = read("n.csv", &text, &[required("n"), optional("note")], |row| {
+                let interruption = Interruption::default();
+                let notes = read(&file(&text, &interruption), &[required("n"), optional("note")], |row| {
                     Ok(row.text("note").unwrap_or_default().to_owned())
                 });
                 assert_eq!(notes.unwrap(), [one.trim(), other.trim()]);

@@ -1,13 +1,17 @@
 //! API clients and their keys.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, on_engine};
+use domain::text::normalized;
 use domain::{ApiKeyHash, Pepper, Scopes, Timestamp};
 
+use crate::header::{optional, required};
 use crate::row::Row;
-use crate::table::{optional, read, required};
-use crate::{BadData, Counts, Fault};
+use crate::spellings::{Named, Spellings};
+use crate::table::{File, read};
+use crate::{Counts, Fault, LoadError, cell};
 
 /// One key of a client.
 pub(crate) struct User {
@@ -20,10 +24,10 @@ pub(crate) struct User {
 const MAX_KEY_BYTES: usize = 255;
 
 /// Reads `users.csv`.
-pub(crate) fn parse(file: &str, bytes: &[u8], pepper: &Pepper) -> Result<Vec<User>, BadData> {
+pub(crate) fn parse(file: &File<'_>, pepper: &Pepper) -> Result<Vec<User>, LoadError> {
     let columns = [required("client"), optional("key"), optional("key_hash"), required("scopes")];
     let mut lines = HashMap::new();
-    read(file, bytes, &columns, |row| {
+    read(file, &columns, |row| {
         let user = user(row, pepper)?;
         match lines.insert(*user.key_hash.as_bytes(), row.line) {
             None => Ok(user),
@@ -59,7 +63,7 @@ fn scopes(row: &Row<'_>) -> Result<Scopes, Fault> {
     let unknown = || {
         row.fault("scopes", "names an unknown scope; scopes are create_order, read_orders, manage_menu and admin, with blanks between them")
     };
-    row.text("scopes").map_or(Ok(Scopes::default()), |text| text.parse().map_err(|_| unknown()))
+    row.text("scopes").map_or(Ok(Scopes::default()), |text| cell::scopes(text).ok_or_else(unknown))
 }
 
 fn from_hex(text: &str) -> Option<ApiKeyHash> {
@@ -73,12 +77,23 @@ fn from_hex(text: &str) -> Option<ApiKeyHash> {
     Some(ApiKeyHash::from_bytes(bytes))
 }
 
+/// A client that is there.
 #[derive(sqlx::FromRow)]
-struct StoredClient {
-    id: i64,
+pub(crate) struct StoredClient {
+    pub id: i64,
     name: String,
     is_ours: bool,
     is_retired: bool,
+}
+
+impl Named for StoredClient {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_retired(&self) -> bool {
+        self.is_retired
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -120,10 +135,11 @@ pub(crate) async fn apply(
         sqlx::query_as(CLIENTS).fetch_all(&mut **connection).await?,
         sqlx::query_as(KEYS).fetch_all(&mut **connection).await?,
     ));
-    let clients: HashMap<String, StoredClient> =
-        clients.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let clients = Spellings::new(clients);
     let keys: HashMap<Vec<u8>, StoredKey> = keys.into_iter().map(|row| (row.key_hash.clone(), row)).collect();
-    let mut client_ids: HashMap<&str, i64> = HashMap::new();
+    // Those that are new or back, by the letters of their names, and all that the file names.
+    let mut added: HashMap<Cow<'_, str>, i64> = HashMap::new();
+    let mut listed_clients: HashSet<i64> = HashSet::new();
     let mut counts = Counts { read: users.len() as u64, ..Counts::default() };
     for user in users {
         let stored_client = clients.get(&user.client);
@@ -133,14 +149,20 @@ pub(crate) async fn apply(
             counts.not_owned += 1;
             continue;
         }
-        let client_id = match (client_ids.get(user.client.as_str()), stored_client) {
-            (Some(id), _) => *id,
-            (None, Some(row)) if !row.is_retired => row.id,
-            (None, _) => on_engine!(&mut connection, connection => {
-                sqlx::query_scalar(STORE_CLIENT).bind(&user.client).bind(now.micros()).fetch_one(&mut **connection).await?
-            }),
+        let letters = normalized(&user.client);
+        let client_id = match (stored_client, added.get(&letters)) {
+            (Some(row), _) if !row.is_retired => row.id,
+            (_, Some(id)) => *id,
+            (row, None) => {
+                let name = row.map_or(&user.client, |row| &row.name);
+                let id = on_engine!(&mut connection, connection => {
+                    sqlx::query_scalar(STORE_CLIENT).bind(name).bind(now.micros()).fetch_one(&mut **connection).await?
+                });
+                added.insert(letters, id);
+                id
+            }
         };
-        client_ids.insert(&user.client, client_id);
+        listed_clients.insert(client_id);
         let scopes = user.scopes.to_string();
         match stored_key {
             Some(row) if !row.is_ours => {
@@ -180,10 +202,8 @@ pub(crate) async fn apply(
         });
         counts.retired += 1;
     }
-    let listed: HashSet<&str> = users.iter().map(|user| user.client.as_str()).collect();
-    for row in
-        clients.values().filter(|row| row.is_ours && !row.is_retired && !listed.contains(row.name.as_str()))
-    {
+    let is_left = |row: &&StoredClient| row.is_ours && !row.is_retired && !listed_clients.contains(&row.id);
+    for row in clients.iter().filter(is_left) {
         on_engine!(&mut connection, connection => {
             sqlx::query(RETIRE_CLIENT).bind(row.id).bind(now.micros()).execute(&mut **connection).await?;
         });
@@ -191,9 +211,9 @@ pub(crate) async fn apply(
     Ok(counts)
 }
 
-/// The numbers of all clients by name.
-pub(crate) async fn client_ids(connection: ConnectionRef<'_>) -> Result<HashMap<String, i64>, sqlx::Error> {
+/// All clients there are or ever were.
+pub(crate) async fn clients(connection: ConnectionRef<'_>) -> Result<Spellings<StoredClient>, sqlx::Error> {
     let clients: Vec<StoredClient> =
         on_engine!(connection, connection => sqlx::query_as(CLIENTS).fetch_all(connection).await?);
-    Ok(clients.into_iter().map(|row| (row.name, row.id)).collect())
+    Ok(Spellings::new(clients))
 }

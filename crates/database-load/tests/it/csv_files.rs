@@ -140,7 +140,10 @@ async fn values_that_could_mean_something_else_are_refused(engine: TestEngine) {
         );
     }
     let said = shop.refused(Products, "id,name,price,category\n1,Tea,5,00,x\n").await;
-    assert_eq!(said, "products.csv, line 2: has 5 fields, the header has 4");
+    assert!(
+        said.starts_with("products.csv, line 2: has 5 fields, the header has 4; write a value"),
+        "{said}"
+    );
     shop.write(Products, PRODUCTS);
     let header = "code,kind,value,min_items,starts_at,max_uses,active\n";
     for (row, fault) in [
@@ -154,17 +157,22 @@ async fn values_that_could_mean_something_else_are_refused(engine: TestEngine) {
         ("A,fixed,1,,2026-11-21,,", "column starts_at: is not a time such as"),
         ("A,fixed,1,,21.11.2026 04:00,,", "column starts_at: is not a time such as"),
         ("A,fixed,1,,2026-11-21T04:00:00,,", "column starts_at: is not a time such as"),
-        ("A,fixed,1,,,,TRUE", "column active: is neither true nor false"),
+        ("A,fixed,1,,,,WAHR", "column active: is neither true nor false; write one of these two words"),
         ("A,fixed,1,,,,1", "column active: is neither true nor false"),
         ("A,fixed,1,,,,yes", "column active: is neither true nor false"),
-        ("A,percentage,18%,,,,", "column value: is not an amount such as 12.99"),
+        ("A,fixed,18%,,,,", "column value: is not an amount such as 12.99"),
+        ("A,percentage,\"12,5\",,,,", "column value: is not an amount such as 12.99"),
+        (
+            "A,half price,1,,,,",
+            "column kind: is not a kind of promotion; write percentage, fixed or free_lowest",
+        ),
     ] {
         let said = shop.refused(Promotions, format!("{header}{row}\n")).await;
         assert!(said.starts_with(&format!("promotions.csv, line 2, {fault}")), "{row}: {said}");
     }
     shop.write(Promotions, "code,kind,value\nTEN,percentage,10\n");
     // A key that got into the wrong column is not shown.
-    for scopes in ["secret-key", "\"create_order,read_orders\"", "Admin", "admin;read_orders"] {
+    for scopes in ["secret-key", "\"create_order,secret-key\"", "Create order", "admin|read_orders"] {
         let said = shop.refused(Users, format!("client,key,scopes\nfront,k,{scopes}\n")).await;
         let fault = "users.csv, line 2, column scopes: names an unknown scope; scopes are create_order, read_orders, \
                      manage_menu and admin, with blanks between them";
@@ -173,10 +181,16 @@ async fn values_that_could_mean_something_else_are_refused(engine: TestEngine) {
     shop.write(Users, "client,key,scopes\ndemo,key,read_orders\n");
     let (_, start, _, _) = FILES[3];
     for (rest, fault) in [
-        ("demo,2025-09-02T12:37:00Z,2,1.0,8.50", "column quantity: is not a whole number such as 5"),
+        (
+            "demo,2025-09-02T12:37:00Z,2,1.000,8.50",
+            "column quantity: is not a whole number such as 5; write digits",
+        ),
         ("demo,2025-09-02T12:37:00Z,2,1e2,8.50", "column quantity: is not a whole number such as 5"),
         ("demo,2025-09-02T12:37:00Z,2,99999999999999999999,8.50", "column quantity: is too large a number"),
-        ("demo,2025-09-02T12:37:00Z,02,1,8.50", "column product_id: is not a decimal 64-bit integer"),
+        (
+            "demo,2025-09-02T12:37:00Z,02,1,8.50",
+            "column product_id: is not a whole number such as 5; write it without a sign",
+        ),
         ("demo,2025-09-02T12:37:00Z,2,1,\"8,50\"", "column unit_price: is not an amount such as 12.99"),
     ] {
         let said = shop.refused(Orders, format!("{start}{rest}\n")).await;

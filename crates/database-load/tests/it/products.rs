@@ -65,10 +65,10 @@ async fn a_bad_row_leaves_the_database_as_it_was(engine: TestEngine) {
     let shop = Shop::new(engine).await;
     shop.load_file(Products, PRODUCTS).await;
     for (row, fault) in [
-        ("x,Tea,1,Drinks", "line 4, column id: is not a decimal 64-bit integer"),
+        ("x,Tea,1,Drinks", "line 4, column id: is not a whole number such as 5; write digits only"),
         ("0,Tea,1,Drinks", "line 4, column id: must be positive"),
         ("-4,Tea,1,Drinks", "line 4, column id: must be positive"),
-        ("04,Tea,1,Drinks", "line 4, column id: is not a decimal"),
+        ("04,Tea,1,Drinks", "line 4, column id: is not a whole number such as 5; write it without a sign"),
         ("2,Tea,1,Drinks", "line 4, column id: stands on line 3 already"),
         ("4,,1,Drinks", "line 4, column name: is empty"),
         ("4,Te\u{7}a,1,Drinks", "line 4, column name: contains a control character"),

@@ -34,7 +34,10 @@ async fn bad_rows_are_named(engine: TestEngine) {
     let shop = Shop::new(engine).await;
     for (row, fault) in [
         (",percentage,10,,,,,,,,", "column code: is empty"),
-        ("A,half,10,,,,,,,,", "column kind: is none of percentage, fixed and free_lowest"),
+        (
+            "A,half,10,,,,,,,,",
+            "column kind: is not a kind of promotion; write percentage, fixed or free_lowest",
+        ),
         ("A,percentage,100.01,,,,,,,,", "column value: is above 100 percent"),
         ("A,percentage,,,,,,,,,", "column value: is empty"),
         ("A,free_lowest,1,,,,,,,,", "column value: must be empty for free_lowest"),

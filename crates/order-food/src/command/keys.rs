@@ -1,12 +1,14 @@
 //! `order-food keys create|list|revoke|rotate`: API keys from the command line. Running APIs follow within a second.
 
+mod list;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use database::{Access, ConnectError, Connection, DatabaseUrl, Session, on_engine};
+use database::{Access, ConnectError, Connection, DatabaseUrl, Session, Transaction, on_engine};
+use domain::text::normalized;
 use domain::{Clock, Pepper, Scopes, Timestamp};
-use serde::Serialize;
 
 /// API keys
 #[derive(Debug, Clone, Subcommand)]
@@ -74,27 +76,15 @@ pub enum KeysError {
     /// The answer could not be written.
     #[error("the answer could not be written")]
     Output(#[from] io::Error),
+    /// The new key could not be written.
+    #[error("the key could not be written, so it was not made, and nothing was changed")]
+    NotShown(#[source] io::Error),
+    /// The new key was written, and then not stored.
+    #[error("the key that was shown may not work: the database failed; see order-food keys list")]
+    NotStored(#[source] sqlx::Error),
 }
 
-#[derive(Debug, Serialize, sqlx::FromRow)]
-struct Listed {
-    id: i64,
-    client: String,
-    scopes: String,
-    source: String,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    retired_at: Option<i64>,
-    last_used_at: Option<i64>,
-    created_at: i64,
-    #[serde(skip)]
-    pepper_fingerprint: Vec<u8>,
-    #[sqlx(skip)]
-    state: &'static str,
-}
-
-const LIST: &str = "select k.id, c.name as client, k.scopes, k.source, k.expires_at, k.revoked_at, k.retired_at, \
-                    k.last_used_at, k.created_at, k.pepper_fingerprint from api_keys k join api_clients c on c.id = k.client_id order by k.id";
+const CLIENTS: &str = "select id, name, retired_at is not null from api_clients";
 const CLIENT: &str = "insert into api_clients (name, source, created_at, updated_at) values ($1, 'command', $2, $2) \
                       on conflict (name) do update set name = excluded.name returning id";
 const CREATE: &str = "insert into api_keys (client_id, key_hash, pepper_fingerprint, scopes, source, expires_at, created_at, \
@@ -123,12 +113,20 @@ impl Keys<'_> {
             KeysCommand::Create(_) | KeysCommand::Revoke { .. } | KeysCommand::Rotate { .. } => Access::Write,
         };
         let mut session = Session::open_existing(self.url, "order-food keys", access, Self::WAIT).await?;
-        let connection = &mut session.connection;
+        let outcome = self.execute(&mut session.connection, command, out).await;
+        // Also after a failure: it rolls back what was begun.
+        session.close().await;
+        outcome
+    }
+
+    async fn execute(
+        &self,
+        connection: &mut Connection,
+        command: &KeysCommand,
+        out: &mut dyn Write,
+    ) -> Result<(), KeysError> {
         match command {
-            KeysCommand::Create(create) => {
-                let (id, key) = self.create(connection, create).await?;
-                Self::show(out, id, &key)?;
-            }
+            KeysCommand::Create(create) => self.create(connection, create, out).await?,
             KeysCommand::List { json } => self.list(connection, *json, out).await?,
             KeysCommand::Revoke { id } => {
                 let mut transaction = connection.begin_write().await?;
@@ -137,54 +135,72 @@ impl Keys<'_> {
                 transaction.commit().await?;
                 writeln!(out, "revoked {id}")?;
             }
-            KeysCommand::Rotate { id } => {
-                let (new, key) = self.rotate(connection, *id).await?;
-                writeln!(out, "revoked {id}")?;
-                Self::show(out, new, &key)?;
-            }
+            KeysCommand::Rotate { id } => self.rotate(connection, *id, out).await?,
         }
-        session.close().await;
-        Ok(())
+        Ok(out.flush()?)
     }
 
-    /// The only time that a key is seen.
-    fn show(out: &mut dyn Write, id: i64, key: &str) -> Result<(), KeysError> {
-        Ok(writeln!(out, "created {id}\n{key}")?)
+    /// Shows a new key, the only time that it is seen, and then stores it: a key that could not be shown must not work.
+    async fn keep(
+        mut transaction: Transaction<'_>,
+        answer: String,
+        out: &mut dyn Write,
+    ) -> Result<(), KeysError> {
+        tell(&mut transaction).await?;
+        out.write_all(answer.as_bytes()).and_then(|()| out.flush()).map_err(KeysError::NotShown)?;
+        transaction.commit().await.map_err(KeysError::NotStored)
     }
 
     async fn create(
         &self,
         connection: &mut Connection,
         create: &CreateArgs,
-    ) -> Result<(i64, String), KeysError> {
+        out: &mut dyn Write,
+    ) -> Result<(), KeysError> {
         if !(1..=200).contains(&create.client.len()) {
             return Err(KeysError::ClientName);
         }
-        let now = self.clock.now().micros();
         let mut transaction = connection.begin_write().await?;
-        let client_id: i64 = on_engine!(transaction.connection(), connection => {
-            sqlx::query_scalar(CLIENT).bind(&create.client).bind(now).fetch_one(connection).await?
-        });
+        let client_id = self.client(&mut transaction, &create.client).await?;
         let expires_at = create.expires_at.map(Timestamp::micros);
-        let created =
+        let (id, key) =
             self.insert(&mut transaction, client_id, &create.scopes.to_string(), expires_at).await?;
-        tell(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(created)
+        Self::keep(transaction, format!("created {id}\n{key}\n"), out).await
     }
 
-    async fn rotate(&self, connection: &mut Connection, id: i64) -> Result<(i64, String), KeysError> {
+    async fn rotate(
+        &self,
+        connection: &mut Connection,
+        id: i64,
+        out: &mut dyn Write,
+    ) -> Result<(), KeysError> {
         let mut transaction = connection.begin_write().await?;
         let (client_id, scopes, expires_at) = self.revoke(&mut transaction, id).await?;
-        let created = self.insert(&mut transaction, client_id, &scopes, expires_at).await?;
-        tell(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(created)
+        let (new, key) = self.insert(&mut transaction, client_id, &scopes, expires_at).await?;
+        Self::keep(transaction, format!("revoked {id}\ncreated {new}\n{key}\n"), out).await
+    }
+
+    /// The client of that name, by its letters as loads compare them; of several, one in use.
+    async fn client(&self, transaction: &mut Transaction<'_>, name: &str) -> Result<i64, KeysError> {
+        let clients: Vec<(i64, String, bool)> = on_engine!(transaction.connection(), connection => {
+            sqlx::query_as(CLIENTS).fetch_all(connection).await?
+        });
+        let letters = normalized(name);
+        let same = clients.iter().filter(|(_, stored, _)| normalized(stored) == letters);
+        if let Some((id, ..)) =
+            same.min_by_key(|(_, stored, is_retired)| (*is_retired, stored != name, stored))
+        {
+            return Ok(*id);
+        }
+        let now = self.clock.now().micros();
+        Ok(on_engine!(transaction.connection(), connection => {
+            sqlx::query_scalar(CLIENT).bind(name).bind(now).fetch_one(connection).await?
+        }))
     }
 
     async fn insert(
         &self,
-        transaction: &mut database::Transaction<'_>,
+        transaction: &mut Transaction<'_>,
         client_id: i64,
         scopes: &str,
         expires_at: Option<i64>,
@@ -207,7 +223,7 @@ impl Keys<'_> {
 
     async fn revoke(
         &self,
-        transaction: &mut database::Transaction<'_>,
+        transaction: &mut Transaction<'_>,
         id: i64,
     ) -> Result<(i64, String, Option<i64>), KeysError> {
         let now = self.clock.now().micros();
@@ -216,58 +232,9 @@ impl Keys<'_> {
         });
         revoked.ok_or(KeysError::NoSuchKey(id))
     }
-
-    /// What an API with this pepper makes of the key.
-    fn state(&self, key: &Listed) -> &'static str {
-        if key.revoked_at.is_some() {
-            "revoked"
-        } else if key.retired_at.is_some() {
-            "retired"
-        } else if key.expires_at.is_some_and(|at| at <= self.clock.now().micros()) {
-            "expired"
-        } else if key.pepper_fingerprint != self.pepper.fingerprint() {
-            "other pepper"
-        } else {
-            "usable"
-        }
-    }
-
-    async fn list(
-        &self,
-        connection: &mut Connection,
-        json: bool,
-        out: &mut dyn Write,
-    ) -> Result<(), KeysError> {
-        let mut keys: Vec<Listed> =
-            on_engine!(connection, connection => sqlx::query_as(LIST).fetch_all(connection).await?);
-        for key in &mut keys {
-            key.state = self.state(key);
-        }
-        if json {
-            serde_json::to_writer_pretty(&mut *out, &keys).map_err(io::Error::from)?;
-            return Ok(writeln!(out)?);
-        }
-        let moment = |micros: Option<i64>| {
-            micros.map_or_else(|| "-".to_owned(), |micros| Timestamp::from_micros(micros).to_string())
-        };
-        writeln!(
-            out,
-            "{:>6}  {:<24}  {:<36}  {:<12}  {:<24}  {:<24}",
-            "id", "client", "scopes", "state", "expires", "last used"
-        )?;
-        for key in keys {
-            let (expires, used) = (moment(key.expires_at), moment(key.last_used_at));
-            writeln!(
-                out,
-                "{:>6}  {:<24}  {:<36}  {:<12}  {expires:<24}  {used:<24}",
-                key.id, key.client, key.scopes, key.state
-            )?;
-        }
-        Ok(())
-    }
 }
 
-async fn tell(transaction: &mut database::Transaction<'_>) -> Result<(), sqlx::Error> {
+async fn tell(transaction: &mut Transaction<'_>) -> Result<(), sqlx::Error> {
     on_engine!(transaction.connection(), connection => sqlx::query(TELL).execute(connection).await.map(drop))
 }
 

@@ -6,6 +6,7 @@ mod documentation;
 mod embedded;
 mod file_removed;
 mod handbook;
+mod keys;
 mod money;
 mod overlapping_keys;
 mod proxy;

@@ -121,15 +121,6 @@ pub fn is_worth_a_retry(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))
 }
 
-/// Whether the error is that of a session which PostgreSQL has ended, or of a connection that is gone.
-pub(crate) fn is_session_over(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>().is_some_and(is_fatal),
-        _ => false,
-    }
-}
-
 fn is_fatal(error: &PgDatabaseError) -> bool {
     matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
 }

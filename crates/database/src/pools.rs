@@ -1,18 +1,16 @@
 //! The API's connections.
 
-use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlx::Connection as _;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{Pool, Postgres, Sqlite};
+use sqlx::{PgConnection, Pool, Postgres, Sqlite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::connect::is_session_over;
 use crate::postgres::{self, Access};
 use crate::{DatabaseUrl, Engine, SqliteFile, Unusable};
 
@@ -24,9 +22,19 @@ pub struct Pools(Engine<PostgresPool, SqlitePools>);
 #[derive(Debug, Clone)]
 struct PostgresPool {
     pool: RequestPool<Postgres>,
-    options: Arc<PgConnectOptions>,
-    /// Processes behind sessions that were set up here. Another one shows that a pooler has changed the session.
-    known: Arc<Mutex<HashSet<i32>>>,
+    entry: Arc<Entry>,
+}
+
+/// What a new connection has to pass.
+#[derive(Debug)]
+struct Entry {
+    options: PgConnectOptions,
+    /// When a connection was last seen to have a session to itself.
+    direct_at: tokio::sync::Mutex<Option<Instant>>,
+    /// Why the last one did not pass.
+    unusable: Mutex<Option<Unusable>>,
+    /// Whether a pooler was found meanwhile by others.
+    is_blocked: AtomicBool,
 }
 
 /// SQLite has one writer at a time; its connection is apart, so that readers never wait for it.
@@ -77,17 +85,22 @@ impl Pools {
         Self(match &url.0 {
             Engine::Postgres(options) => {
                 let options = DatabaseUrl::postgres_options(options, application);
+                let entry = Arc::new(Entry {
+                    options: options.clone(),
+                    direct_at: tokio::sync::Mutex::new(None),
+                    unusable: Mutex::new(None),
+                    is_blocked: AtomicBool::new(false),
+                });
+                let door = entry.clone();
                 let pool = PgPoolOptions::new()
                     .max_connections(max_connections)
                     .acquire_timeout(url.connect_timeout().unwrap_or(Self::CONNECT_TIMEOUT))
-                    // Looking at the session does it.
-                    .test_before_acquire(false)
-                    .connect_lazy_with(options.clone());
-                Engine::Postgres(PostgresPool {
-                    pool: RequestPool::new(pool, Self::SERVER_PATIENCE),
-                    options: Arc::new(options),
-                    known: Arc::default(),
-                })
+                    .after_connect(move |connection, _| {
+                        let door = door.clone();
+                        Box::pin(async move { door.pass(connection).await })
+                    })
+                    .connect_lazy_with(options);
+                Engine::Postgres(PostgresPool { pool: RequestPool::new(pool, Self::SERVER_PATIENCE), entry })
             }
             Engine::Sqlite(file) => {
                 let options = DatabaseUrl::sqlite_options(file);
@@ -121,6 +134,13 @@ impl Pools {
         })
     }
 
+    /// Hands out no connection to a server while a pooler is known to share sessions.
+    pub fn set_blocked(&self, is_blocked: bool) {
+        if let Engine::Postgres(pool) = &self.0 {
+            pool.entry.is_blocked.store(is_blocked, Ordering::Relaxed);
+        }
+    }
+
     /// How the pools are used now.
     pub fn usage(&self) -> Vec<PoolUsage> {
         match &self.0 {
@@ -145,53 +165,46 @@ impl SqlitePools {
     /// A connection to the file that the path named when the first one was made.
     async fn acquire(&self, pool: &RequestPool<Sqlite>) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
         self.file.check()?;
-        let connection = pool.acquire(|pool| async move { pool.acquire().await }).await?;
+        let connection = pool.acquire().await?;
         self.file.opened();
         Ok(connection)
     }
 }
 
 impl PostgresPool {
-    /// More than there are at a time: those that have ended need not be known.
-    const MOST_KNOWN: usize = 4096;
-
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        let this = self.clone();
-        self.pool.acquire(|pool| async move { this.acquire_usable(&pool).await }).await
+        if self.entry.is_blocked.load(Ordering::Relaxed) {
+            return Err(Unusable::Pooled.into());
+        }
+        // The pool tries again and again, and says only that it took too long.
+        self.pool.acquire().await.map_err(|error| {
+            let unusable = *self.entry.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+            unusable.map_or(error, Into::into)
+        })
+    }
+}
+
+impl Entry {
+    /// How long after a look at two connections new ones are taken for direct, too.
+    const DIRECT_FOR: Duration = Duration::from_secs(10);
+
+    async fn pass(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let passed = self.check(connection).await;
+        let unusable = passed.as_ref().err().and_then(Unusable::of);
+        *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
+        passed
     }
 
-    async fn acquire_usable(&self, pool: &Pool<Postgres>) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        // One that was lost while it was not used is replaced, at most all of them.
-        for _ in 0..pool.options().get_max_connections() {
-            let mut connection = pool.acquire().await?;
-            match self.make_usable(&mut connection).await {
-                Ok(()) => return Ok(connection),
-                Err(error) => {
-                    connection.close_on_drop();
-                    if !is_session_over(&error) {
-                        return Err(error);
-                    }
-                }
+    async fn check(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        {
+            // Others wait for the answer.
+            let mut direct_at = self.direct_at.lock().await;
+            if direct_at.is_none_or(|at| at.elapsed() > Self::DIRECT_FOR) {
+                postgres::check_is_direct(connection, &self.options).await?;
+                *direct_at = Some(Instant::now());
             }
         }
-        Err(sqlx::Error::PoolTimedOut)
-    }
-
-    async fn make_usable(&self, connection: &mut PoolConnection<Postgres>) -> Result<(), sqlx::Error> {
-        // What a session is used for leaves prepared statements behind, which the connection remembers.
-        if connection.cached_statements_size() > 0 {
-            let pid = postgres::look_at(connection).await?;
-            let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid);
-            return if is_known { Ok(()) } else { Err(Unusable::Pooled.into()) };
-        }
-        postgres::check_is_direct(connection, &self.options).await?;
-        let backend = postgres::set_up(connection, Access::Read, &[]).await?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= Self::MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(backend.pid);
-        Ok(())
+        postgres::set_up(connection, Access::Read, &[]).await.map(drop)
     }
 }
 
@@ -214,18 +227,12 @@ impl<DB: sqlx::Database> RequestPool<DB> {
 
     /// Waits no longer than a request can. Connecting goes on behind it: where a handshake takes longer than a request
     /// waits, giving up on it each time would mean never to connect.
-    async fn acquire<F>(
-        &self,
-        acquire: impl FnOnce(Pool<DB>) -> F + Send,
-    ) -> Result<PoolConnection<DB>, sqlx::Error>
-    where
-        F: Future<Output = Result<PoolConnection<DB>, sqlx::Error>> + Send + 'static,
-    {
+    async fn acquire(&self) -> Result<PoolConnection<DB>, sqlx::Error> {
         let acquiring = async {
             let turn = self.asking.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-            let acquire = acquire(self.pool.clone());
+            let pool = self.pool.clone();
             let acquiring = tokio::spawn(async move {
-                let acquired = acquire.await;
+                let acquired = pool.acquire().await;
                 drop(turn);
                 acquired
             });

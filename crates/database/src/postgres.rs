@@ -1,9 +1,12 @@
 //! A new PostgreSQL session: the settings that the programs rely on, and what kind of server it leads to.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, FromRow as _, PgConnection, Row as _};
+
+use tokio::time::timeout;
 
 use crate::Unusable;
 
@@ -47,8 +50,7 @@ const PINNED: [Setting; 7] = [
     ("tcp_user_timeout", "30000"),
 ];
 
-/// A commit would be reported before it is durable. Every other value is the operator's choice, also one that is changed
-/// while the session is open.
+/// A commit would be reported before it is durable. Every other value is the operator's choice.
 const RAISE_SYNCHRONOUS_COMMIT: &str = "case current_setting('synchronous_commit') when 'off' \
     then set_config('synchronous_commit', 'on', false) end";
 
@@ -59,13 +61,16 @@ pub(crate) async fn set_up(
     settings: &[Setting],
 ) -> Result<Backend, sqlx::Error> {
     // As one text, which takes one answer; parameters take two, and orders may wait for this.
-    let mut sql = format!(
-        "select pid, backend_start::text as started_at, pg_is_in_recovery() as is_standby, \
-         current_setting('transaction_read_only')::boolean as is_read_only, {RAISE_SYNCHRONOUS_COMMIT}"
-    );
-    for (name, value) in PINNED.iter().chain(settings) {
+    let mut sql = "select pid, backend_start::text as started_at, pg_is_in_recovery() as is_standby, \
+        current_setting('transaction_read_only')::boolean as is_read_only"
+        .to_owned();
+    // What only reads may have a session that others get, too.
+    if access != Access::AnyServer {
         // Writing to a String does not fail.
-        let _ = write!(sql, ", set_config('{name}', '{value}', false)");
+        let _ = write!(sql, ", {RAISE_SYNCHRONOUS_COMMIT}");
+        for (name, value) in PINNED.iter().chain(settings) {
+            let _ = write!(sql, ", set_config('{name}', '{value}', false)");
+        }
     }
     sql.push_str(" from pg_stat_activity where pid = pg_backend_pid()");
     let row = connection.fetch_one(AssertSqlSafe(sql)).await?;
@@ -76,12 +81,19 @@ pub(crate) async fn set_up(
     }
 }
 
-/// Looks at a session that was used before: it must not lead to a standby. Returns the server's process.
+/// Looks at a session that is used for writing: it must not have become that of a standby, nor read-only. Returns the
+/// server's process.
 pub(crate) async fn look_at(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
-    let sql = format!("select pg_is_in_recovery(), pg_backend_pid(), {RAISE_SYNCHRONOUS_COMMIT}");
     // Without a prepared statement, which a pooler may lose, or take for another one.
-    let row = connection.fetch_one(AssertSqlSafe(sql)).await?;
-    if row.try_get(0)? { Err(Unusable::Standby.into()) } else { row.try_get(1) }
+    let look = "select pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean, pg_backend_pid()";
+    let row = connection.fetch_one(look).await?;
+    if row.try_get(0)? {
+        Err(Unusable::Standby.into())
+    } else if row.try_get(1)? {
+        Err(Unusable::ReadOnly.into())
+    } else {
+        row.try_get(2)
+    }
 }
 
 /// Checks that no pooler changes the session behind a connection with each transaction. Two connections show it: one
@@ -90,27 +102,37 @@ pub(crate) async fn check_is_direct(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
 ) -> Result<(), sqlx::Error> {
-    const LOOKS: usize = 3;
+    const LOOKS: usize = 2;
+    /// A pooler that has no session left lets a connection wait.
+    const PATIENCE: Duration = Duration::from_secs(1);
     let own = pid(connection).await?;
-    let mut other = match PgConnection::connect_with(options).await {
-        Ok(other) => other,
+    let other = async {
+        let mut other = PgConnection::connect_with(options).await?;
+        pid(&mut other).await.map(|pid| (other, pid))
+    };
+    let (mut other, mut others) = match timeout(PATIENCE, other).await {
+        Ok(Ok(other)) => other,
         // There is no room for a second one: then there is nothing to compare with.
-        Err(error) if is_full(&error) => return Ok(()),
-        Err(error) => return Err(error),
+        Err(_) => return Ok(()),
+        Ok(Err(error)) if is_full(&error) => return Ok(()),
+        Ok(Err(error)) => return Err(error),
     };
     for _ in 0..LOOKS {
         // Where sessions are handed out in turn, twice in a row shows it.
-        if pid(connection).await? != own || pid(&mut other).await? == own || pid(connection).await? != own {
+        if others == own || pid(connection).await? != own || pid(connection).await? != own {
             return Err(Unusable::Pooled.into());
         }
+        others = pid(&mut other).await?;
     }
     // That it was heard is not needed.
     let _ = other.close().await;
-    Ok(())
+    if others == own { Err(Unusable::Pooled.into()) } else { Ok(()) }
 }
 
 fn is_full(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code.starts_with("53")))
+    // PgBouncer has one code (08P01) for all that it refuses.
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code.starts_with("53"))
+        || error.message().contains("max_client_conn") || error.message().contains("no more connections"))
 }
 
 async fn pid(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {

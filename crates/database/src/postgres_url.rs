@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::DatabaseUrlError;
@@ -38,7 +39,7 @@ const HONOURED: [&str; 18] = [
 ];
 
 /// Parameters of libpq, and the values that ask for what happens anyway (the last is what to do about others).
-const HAPPENS_ANYWAY: [(&str, &[&str], &str); 6] = [
+const HAPPENS_ANYWAY: [(&str, &[&str], &str); 8] = [
     (
         "target_session_attrs",
         &["any", "read-write", "primary"],
@@ -47,6 +48,8 @@ const HAPPENS_ANYWAY: [(&str, &[&str], &str); 6] = [
     ("channel_binding", &["disable", "prefer"], "channel binding is not supported: leave it out"),
     ("gssencmode", &["disable", "prefer"], "GSSAPI is not supported: leave it out"),
     ("client_encoding", &["utf8", "utf-8", "auto"], "the encoding is always UTF-8: leave it out"),
+    ("load_balance_hosts", &["disable"], "there is one host: leave it out"),
+    ("sslsni", &["1"], "the host's name is always sent: leave it out"),
     ("sslcompression", &["0"], "TLS is never compressed: leave it out"),
     (
         "ssl_min_protocol_version",
@@ -76,9 +79,10 @@ impl PostgresUrl {
         let (authority, path) = place.split_once('/').unwrap_or((place, ""));
         let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         // A host ends at the first of / ? #; what follows it up to an @ was meant to be a password.
+        let has_port = authority.contains(':');
         let is_cut = credentials.contains('#')
-            || credentials.is_empty() && path.contains('@')
-            || path.is_empty() && query.contains('@');
+            || credentials.is_empty() && has_port && path.contains('@')
+            || path.is_empty() && query.contains('@') && !query.contains("dbname=");
         if is_cut {
             return Err(PASSWORD);
         }
@@ -86,8 +90,10 @@ impl PostgresUrl {
         let mut connect_timeout = None;
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let (name, value) = (&*decoded(name), &*decoded(value));
             match name {
-                "host" | "hostaddr" | "port" if value.contains(',') || value.contains("%2C") => {
+                "host" | "hostaddr" | "port" if value.contains(',') => {
                     return Err(DatabaseUrlError::SeveralHosts);
                 }
                 "connect_timeout" => {
@@ -100,8 +106,12 @@ impl PostgresUrl {
                     connect_timeout = seconds.map(Duration::from_secs);
                 }
                 _ => {
-                    if Self::is_for_the_driver(name, value)? {
-                        parameters.push(parameter);
+                    match Self::is_for_the_driver(name, value) {
+                        Ok(true) => parameters.push(parameter),
+                        Ok(false) => {}
+                        // Part of a password that ends at an @ further on.
+                        Err(_) if credentials.is_empty() && query.contains('@') => return Err(PASSWORD),
+                        Err(error) => return Err(error),
                     }
                 }
             }
@@ -162,6 +172,10 @@ mod tests {
             "options=-csearch_path%3Dshop",
             "options[search_path]=shop",
             "connect_timeout=0",
+            "connect_timeout=%35",
+            "target_session_attrs=read%2Dwrite",
+            "options%5Bsearch_path%5D=shop",
+            "load_balance_hosts=disable&sslsni=1",
         ] {
             parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         }
@@ -176,11 +190,11 @@ mod tests {
             ("connect_timeout=soon", "connect_timeout: is not a number"),
             ("sslmode=require&sslcrl=/a", "sslcrl: is not known"),
             ("keepalives=1", "keepalives: is not known"),
-            ("load_balance_hosts=random", "load_balance_hosts: is not known"),
+            ("load_balance_hosts=random", "load_balance_hosts: there is one host"),
             ("SSLMODE=require", "SSLMODE: is not known"),
             ("connection_limit=5", "connection_limit: is not known"),
             ("fallback_application_name=a", "fallback_application_name: is not known"),
-            ("hunter%2=1", "a parameter: is not known"),
+            ("hunter%2F2=1", "a parameter: is not known"),
         ] {
             let error = parse(query).unwrap_err().to_string();
             assert!(error.contains(said), "{query}: {error}");
@@ -214,6 +228,7 @@ mod tests {
             "postgres://shop:12?ter2=@db/orders",
             "postgres://shop:hunter2%ff@db/orders",
             "postgres://shop:[hunter2]@db:port/orders",
+            "postgres://shop:1/t?hunter2=a&q@db/orders",
         ] {
             let error = PostgresUrl::parse(url).unwrap_err().to_string();
             assert!(error.contains("percent-encoded"), "{url}: {error}");
@@ -225,6 +240,8 @@ mod tests {
             "postgres://shop:pw@db/orders@eu",
             "postgres://db/orders?user=shop@server&password=pw",
             "postgresql://shop@db/orders?",
+            "postgres://db?user=shop@server&dbname=orders",
+            "postgres://db/orders@eu",
         ] {
             PostgresUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
         }

@@ -18,12 +18,10 @@ pub struct SqliteFile {
     opened: Arc<OnceLock<Identity>>,
 }
 
-/// The write-ahead log of an open connection. SQLite keeps the file for as long as a connection is open.
+/// The files beside the database that an open connection uses: the write-ahead log and its index. SQLite keeps them for as
+/// long as a connection is open.
 #[derive(Debug)]
-pub struct WriteAheadLog {
-    path: PathBuf,
-    opened: Option<Identity>,
-}
+pub struct WriteAheadLog(Vec<(PathBuf, Identity)>);
 
 impl SqliteFile {
     /// A file that has not been opened yet.
@@ -48,17 +46,24 @@ impl SqliteFile {
 
     /// The write-ahead log as it is now. Call it with a connection open that has read.
     pub fn write_ahead_log(&self) -> WriteAheadLog {
-        let mut path: OsString = self.path.clone().into();
-        path.push("-wal");
-        let path = PathBuf::from(path);
-        WriteAheadLog { opened: identity(&path), path }
+        // The log is beside what a link leads to. A path without one stays as it is: its folder may be moved.
+        let is_link = fs::symlink_metadata(&self.path).is_ok_and(|file| file.is_symlink());
+        let target = is_link.then(|| fs::canonicalize(&self.path).ok()).flatten();
+        let path = target.unwrap_or_else(|| self.path.clone());
+        let beside = |suffix: &str| {
+            let mut path: OsString = path.clone().into();
+            path.push(suffix);
+            let path = PathBuf::from(path);
+            identity(&path).map(|identity| (path, identity))
+        };
+        WriteAheadLog(["-wal", "-shm"].into_iter().filter_map(beside).collect())
     }
 }
 
 impl WriteAheadLog {
-    /// Whether its path still names it.
+    /// Whether its paths still name it.
     pub fn check(&self) -> Result<(), Unusable> {
-        let is_there = self.opened.is_none_or(|opened| identity(&self.path) == Some(opened));
+        let is_there = self.0.iter().all(|(path, opened)| identity(path) == Some(*opened));
         if is_there { Ok(()) } else { Err(Unusable::Replaced) }
     }
 }
@@ -106,5 +111,21 @@ mod tests {
         assert_eq!(log.check(), Ok(()));
         fs::remove_file(&path).unwrap();
         assert_eq!(log.check(), Err(Unusable::Replaced));
+    }
+
+    #[test]
+    fn the_log_is_beside_what_a_link_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real.db"), folder.path().join("link.db"));
+        for suffix in ["", "-wal", "-shm"] {
+            fs::write(folder.path().join(format!("real.db{suffix}")), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for suffix in ["-wal", "-shm"] {
+            let log = SqliteFile::new(&link).write_ahead_log();
+            assert_eq!(log.check(), Ok(()));
+            fs::rename(folder.path().join(format!("real.db{suffix}")), folder.path().join("away")).unwrap();
+            assert_eq!(log.check(), Err(Unusable::Replaced), "{suffix}");
+        }
     }
 }

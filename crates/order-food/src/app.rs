@@ -176,6 +176,7 @@ impl BoundServer {
         let follower = Follower::new(
             changes,
             writer.clone(),
+            pools.clone(),
             menu.clone(),
             keys.clone(),
             promotions.clone(),

@@ -34,8 +34,9 @@ pub struct LogArgs {
     log_filter: String,
 }
 
-fn is_event(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event()
+/// What may become a line: events, and questions whether one would be written. The driver asks before each notice.
+fn is_no_span(metadata: &Metadata<'_>) -> bool {
+    !metadata.is_span()
 }
 
 fn filter(text: &str) -> Result<String, String> {
@@ -74,7 +75,7 @@ where
     // Without any words errors are logged.
     let words = Some(arguments.log_filter.trim()).filter(|words| !words.is_empty()).unwrap_or("error");
     let wanted = format!("{words},{}", server_warnings::FILTER);
-    let filter = filter_fn(is_event).and(EnvFilter::new(wanted));
+    let filter = filter_fn(is_no_span).and(EnvFilter::new(wanted));
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
         LogFormat::Json => Noticing(JsonLines(writer)).with_filter(filter).boxed(),
         LogFormat::Pretty => {
@@ -98,4 +99,30 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::with_server_warnings;
+
+    /// The driver asks first, and is silent where the answer is no.
+    #[tokio::test]
+    async fn warnings_of_the_server_are_noticed_whatever_is_logged() {
+        for log_filter in ["info", "error", "off", "sqlx=off", ""] {
+            let arguments = LogArgs { log_format: Some(LogFormat::Json), log_filter: log_filter.to_owned() };
+            let (lines, _guard) = lines(&arguments, LogStream::Stderr);
+            let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
+            let warn = async {
+                if tracing::enabled!(target: "sqlx::postgres::notice", Level::WARN) {
+                    tracing::warn!(target: "sqlx::postgres::notice", "canceling the wait");
+                }
+            };
+            assert_eq!(with_server_warnings(warn).await, ((), true), "{log_filter:?}");
+            assert!(!tracing::enabled!(target: "sqlx::query", Level::DEBUG), "{log_filter:?}");
+        }
+    }
 }

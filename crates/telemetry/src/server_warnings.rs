@@ -26,8 +26,9 @@ pub async fn with_server_warnings<T>(future: impl Future<Output = T>) -> (T, boo
         .await
 }
 
-/// What a filter of log lines needs beside its own: these warnings are seen whatever else is logged.
-pub(crate) const FILTER: &str = "sqlx::postgres::notice=warn";
+/// What a filter of log lines needs beside its own: these warnings are seen whatever else is logged. The driver's pool logs
+/// each connection that we do not let in, many times a second; we say once why.
+pub(crate) const FILTER: &str = "sqlx::postgres::notice=warn,sqlx_core::pool=off";
 
 /// Takes note of warnings for [`with_server_warnings`] on their way to the log. Not a layer of its own: with a second
 /// filter each event would be asked for by both, also where the answer is always the same.

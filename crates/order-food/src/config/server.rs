@@ -8,9 +8,9 @@ pub struct ServerArgs {
     /// Port to listen on; 0 takes a free one [default: PORT, else 8080]
     #[arg(long, env = "SERVER_PORT", value_parser = port)]
     server_port: Option<u16>,
-    /// The same as hosting platforms set it, where SERVER_PORT is not set
-    #[arg(long, env = "PORT", value_parser = platform_port)]
-    port: Option<u16>,
+    /// The same as hosting platforms set it, where SERVER_PORT is not set; what is no port is passed over
+    #[arg(long, env = "PORT")]
+    port: Option<String>,
     /// Address to listen on; 0.0.0.0 for all
     #[arg(long, env = "SERVER_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = address)]
     pub server_address: IpAddr,
@@ -39,12 +39,10 @@ impl ServerArgs {
 
     /// The port to listen on.
     pub fn port(&self) -> u16 {
-        self.server_port.or(self.port).unwrap_or(Self::USUAL_PORT)
+        // In a pod PORT may be an address that Kubernetes made of a Service called so.
+        let platform = || self.port.as_ref().and_then(|port| port.parse().ok());
+        self.server_port.or_else(platform).unwrap_or(Self::USUAL_PORT)
     }
-}
-
-fn platform_port(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "is not a port; example: PORT=8080")
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
@@ -56,6 +54,9 @@ fn yes_or_no(text: &str) -> Result<bool, &'static str> {
 }
 
 fn trace_probes(text: &str) -> Result<bool, &'static str> {
+    if text.is_empty() {
+        return Ok(false);
+    }
     text.parse().map_err(|_| "is neither true nor false; example: TRACE_PROBES=true")
 }
 

@@ -5,7 +5,7 @@ use database::{Engine, Statement, on_engine};
 use database_migration::{Migrator, SchemaState};
 
 use super::client::{Client, Operation};
-use super::{ChangeCounters, ChangeRepository, RepositoryError, ServerState};
+use super::{ChangeCounters, ChangeRepository, RepositoryError};
 
 /// Schema and counters in SQL.
 #[derive(Clone)]
@@ -24,22 +24,15 @@ const SERVER: Operation = Operation {
     name: "SELECT",
     collection: "pg_settings",
     sql: Statement {
-        postgres: "select current_setting('default_transaction_read_only')::boolean as is_read_only, \
-                   concat_ws(',', nullif(concat('fsync=', current_setting('fsync')), 'fsync=on'), \
+        postgres: "select concat_ws(',', nullif(concat('fsync=', current_setting('fsync')), 'fsync=on'), \
                        nullif(concat('full_page_writes=', current_setting('full_page_writes')), 'full_page_writes=on'), \
                        nullif(concat('zero_damaged_pages=', current_setting('zero_damaged_pages')), 'zero_damaged_pages=off'), \
                        (select concat('unlogged table ', string_agg(relname, ' ' order by relname)) from pg_class \
                         where relpersistence = 'u' and pg_table_is_visible(oid) and relname in \
                         ('orders', 'idempotency_keys', 'promotion_redemptions', 'limit_counters') having count(*) > 0)) as unsafe",
-        sqlite: "select false as is_read_only, '' as unsafe",
+        sqlite: "select '' as unsafe",
     },
 };
-
-#[derive(sqlx::FromRow)]
-struct ServerRow {
-    is_read_only: bool,
-    r#unsafe: String,
-}
 
 #[async_trait]
 impl ChangeRepository for SqlChanges {
@@ -70,18 +63,17 @@ impl ChangeRepository for SqlChanges {
             .await
     }
 
-    async fn server(&self) -> Result<ServerState, RepositoryError> {
-        let row: ServerRow = self
+    async fn unsafe_settings(&self) -> Result<Vec<String>, RepositoryError> {
+        let settings: String = self
             .0
             .call(&SERVER, async {
                 let mut connection = self.0.reader().await?;
                 let sql = SERVER.sql.on(&connection);
                 Ok(on_engine!(&mut connection, connection => {
-                    sqlx::query_as(sql).fetch_one(&mut **connection).await?
+                    sqlx::query_scalar(sql).fetch_one(&mut **connection).await?
                 }))
             })
             .await?;
-        let unsafe_settings = row.r#unsafe.split(',').filter(|text| !text.is_empty()).map(str::to_owned);
-        Ok(ServerState { is_read_only: row.is_read_only, unsafe_settings: unsafe_settings.collect() })
+        Ok(settings.split(',').filter(|text| !text.is_empty()).map(str::to_owned).collect())
     }
 }

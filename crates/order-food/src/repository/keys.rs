@@ -52,7 +52,9 @@ const NOTE_USE: Operation = Operation {
     name: "UPDATE",
     collection: "api_keys",
     sql: Statement {
-        postgres: "update api_keys k set last_used_at = u.at from (select (value ->> 0)::bigint as id, \
+        // Without a wait for standbys: nothing is lost where it is done again.
+        postgres: "with quick as materialized (select set_config('synchronous_commit', 'local', true)) \
+                   update api_keys k set last_used_at = u.at from quick, (select (value ->> 0)::bigint as id, \
                    (value ->> 1)::bigint as at from jsonb_array_elements($1::jsonb)) u \
                    where k.id = u.id and (k.last_used_at is null or k.last_used_at < u.at)",
         sqlite: "update api_keys set last_used_at = u.at from (select value ->> 0 as id, value ->> 1 as at \

@@ -338,15 +338,6 @@ pub trait ChangeRepository: Send + Sync {
     async fn schema(&self) -> Result<SchemaState, RepositoryError>;
     /// The counters now.
     async fn counters(&self) -> Result<ChangeCounters, RepositoryError>;
-    /// What the server says about itself.
-    async fn server(&self) -> Result<ServerState, RepositoryError>;
-}
-
-/// The server's settings, as far as what is promised to clients hangs on them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerState {
-    /// Whether new sessions cannot write.
-    pub is_read_only: bool,
-    /// What may lose acknowledged orders in a crash, as `fsync=off`.
-    pub unsafe_settings: Vec<String>,
+    /// Settings of the server that may lose acknowledged orders in a crash, as `fsync=off`.
+    async fn unsafe_settings(&self) -> Result<Vec<String>, RepositoryError>;
 }

@@ -53,8 +53,10 @@ const PRUNE: Operation = Operation {
     name: "DELETE",
     collection: "idempotency_keys",
     sql: Statement {
-        postgres: "delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < $1 \
-                   order by created_at limit $2 for update skip locked)",
+        // Without a wait for standbys: nothing is lost where it is done again.
+        postgres: "with quick as materialized (select set_config('synchronous_commit', 'local', true)) \
+                   delete from idempotency_keys where ctid in (select k.ctid from quick, idempotency_keys k where created_at < $1 \
+                   order by created_at limit $2 for update of k skip locked)",
         sqlite: "delete from idempotency_keys where rowid in (select rowid from idempotency_keys where created_at < $1 \
                  order by created_at limit $2)",
     },
@@ -110,7 +112,7 @@ impl OrderRepository for SqlOrders {
         client_id: ClientId,
         key: &IdempotencyKey,
     ) -> Result<Option<StoredAnswer>, RepositoryError> {
-        let answer = self
+        let answer: Option<StoredAnswer> = self
             .client
             .call(&ANSWER, async {
                 let mut connection = self.client.reader().await?;
@@ -121,11 +123,11 @@ impl OrderRepository for SqlOrders {
                 }))
             })
             .await?;
-        // To answer so again is to acknowledge the order again.
-        if answer.is_some() {
-            self.writer.confirm().await?;
+        // To answer so again is to acknowledge the order again: the writer knows.
+        match answer {
+            Some(_) => self.writer.answer(client_id, key.clone()).await,
+            None => Ok(None),
         }
-        Ok(answer)
     }
 
     async fn prune_keys(&self, before: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

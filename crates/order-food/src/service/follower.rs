@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::Unusable;
+use database::{Pools, Unusable};
 use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -18,6 +18,8 @@ pub struct Follower {
     changes: Arc<dyn ChangeRepository>,
     /// Its connections may lead elsewhere.
     writer: OrderWriter,
+    /// The connections of all others.
+    pools: Pools,
     menu: Arc<Menu>,
     keys: Arc<Keys>,
     promotions: Arc<Promotions>,
@@ -35,12 +37,13 @@ impl Follower {
     pub fn new(
         changes: Arc<dyn ChangeRepository>,
         writer: OrderWriter,
+        pools: Pools,
         menu: Arc<Menu>,
         keys: Arc<Keys>,
         promotions: Arc<Promotions>,
         readiness: Arc<Readiness>,
     ) -> Self {
-        Self { changes, writer, menu, keys, promotions, readiness, seen: None, logged: None }
+        Self { changes, writer, pools, menu, keys, promotions, readiness, seen: None, logged: None }
     }
 
     /// Follows until dropped.
@@ -58,20 +61,21 @@ impl Follower {
 
     /// One look at the database.
     pub async fn follow(&mut self) {
+        let unusable = self.writer.unusable();
+        self.pools.set_blocked(unusable == Some(Unusable::Pooled));
         let outcome = self.refresh().await;
         let seen = match &outcome {
-            Ok(None) => DatabaseState::Up,
-            Ok(Some(unusable)) => DatabaseState::Unusable(*unusable),
+            Ok(()) => DatabaseState::Up,
             Err(error) => error.unusable().map_or(DatabaseState::Down, DatabaseState::Unusable),
         };
-        let state = self.writer.unusable().map_or(seen, DatabaseState::Unusable);
+        let state = unusable.map_or(seen, DatabaseState::Unusable);
         let is_news = self.readiness.set_database(state);
         let advice = outcome.as_ref().err().and_then(RepositoryError::advice);
         self.readiness.set_advice(advice);
         // Of a database that is away each attempt may tell something else.
         let fault = match (&outcome, state) {
             (_, DatabaseState::Unusable(unusable)) => Some(unusable.to_string()),
-            (Ok(_) | Err(RepositoryError::Unavailable(_)), _) => None,
+            (Ok(()) | Err(RepositoryError::Unavailable(_)), _) => None,
             (Err(error), _) => Some(telemetry::causes(error)),
         };
         let is_news = is_news || fault != self.logged;
@@ -81,7 +85,7 @@ impl Follower {
             (_, DatabaseState::Unusable(unusable)) => {
                 tracing::error!(state = unusable.name(), "{unusable}; no orders are taken");
             }
-            (Ok(_), _) => tracing::info!("the database answers"),
+            (Ok(()), _) => tracing::info!("the database answers"),
             (Err(error), _) => {
                 let cause = telemetry::causes(error);
                 tracing::error!(cause, advice, "the database does not answer; serving from memory");
@@ -89,15 +93,14 @@ impl Follower {
         }
     }
 
-    /// Brings memory in step. Returns why the database takes no orders, if it says so.
-    async fn refresh(&mut self) -> Result<Option<Unusable>, RepositoryError> {
-        let server = self.changes.server().await?;
-        if self.readiness.set_warnings(&server.unsafe_settings) && !server.unsafe_settings.is_empty() {
-            let settings = server.unsafe_settings.join(", ");
+    /// Brings memory in step.
+    async fn refresh(&mut self) -> Result<(), RepositoryError> {
+        let settings = self.changes.unsafe_settings().await?;
+        if self.readiness.set_warnings(&settings) && !settings.is_empty() {
+            let settings = settings.join(", ");
             tracing::warn!(settings, "the database may lose acknowledged orders when its machine crashes");
         }
-        self.reload().await?;
-        Ok(server.is_read_only.then_some(Unusable::ReadOnly))
+        self.reload().await
     }
 
     async fn reload(&mut self) -> Result<(), RepositoryError> {

@@ -154,8 +154,13 @@ impl TestServer {
 }
 
 /// Waits until something that another process or task brings about is so.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(3);
+pub async fn eventually(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    eventually_within(Duration::from_secs(3), what, is_so).await;
+}
+
+/// The same, where it may take longer.
+pub async fn eventually_within(limit: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !is_so().await {
         assert!(Instant::now() < deadline, "{what}: never");
         tokio::time::sleep(Duration::from_millis(20)).await;

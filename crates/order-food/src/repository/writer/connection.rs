@@ -10,8 +10,8 @@ use telemetry::traces;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::super::NewOrder;
 use super::super::client::Place;
+use super::super::{NewOrder, StoredAnswer};
 use super::batch::Outcomes;
 use super::status::Status;
 use super::{postgres, sqlite};
@@ -27,16 +27,25 @@ pub(super) struct Store {
     is_prepared: bool,
     /// Whether the connection was seen to have a session to itself.
     is_direct: bool,
-    /// When the session behind the connection was last looked at.
-    looked_at: Instant,
+    /// When the session behind the connection is looked at next, if it is in use until then.
+    look_due: Instant,
     /// PostgreSQL's process behind the present connection.
     backend: Option<Backend>,
     /// Processes behind connections that were lost with a commit under way: they may still be at it.
     lost: Vec<Backend>,
     /// SQLite's file.
     file: Option<SqliteFile>,
-    /// Whether SQLite's write-ahead log was removed: other connections do not see what is written from then on.
-    is_log_gone: bool,
+    log: Log,
+}
+
+/// SQLite's write-ahead log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Present,
+    /// It was removed: other connections do not see what is written from then on, and only this one has what it held.
+    Gone,
+    /// It was removed; what it held is in the file.
+    Saved,
 }
 
 const APPLICATION: &str = "order-food-writer";
@@ -55,10 +64,10 @@ impl Store {
             used_at: Instant::now(),
             is_prepared: false,
             is_direct: false,
-            looked_at: Instant::now(),
+            look_due: Instant::now(),
             backend: None,
             lost: Vec::new(),
-            is_log_gone: false,
+            log: Log::Present,
         }
     }
 
@@ -74,19 +83,24 @@ impl Store {
     /// After so long without use a connection is tried before an order is entrusted to it.
     const TRUSTED_IDLE: Duration = Duration::from_millis(250);
     const PING_DEADLINE: Duration = Duration::from_millis(400);
+    /// The same where it is in use: a slow one is not given up for being slow.
+    const BUSY_LOOK_DEADLINE: Duration = Duration::from_millis(1200);
 
     /// How long connecting may take, and after that preparing, where nobody waits for it yet, and where a batch does.
     const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
     const RECONNECT_DEADLINE: Duration = Duration::from_millis(250);
+    /// How long the check of a new connection may take where a batch waits.
+    const DIRECT_DEADLINE: Duration = Duration::from_millis(1000);
 
     /// How long it may take to see which counters are held.
     const LOOK_DEADLINE: Duration = Duration::from_millis(750);
 
     /// How long a commit that confirms others may take; shorter where orders have waited for theirs already.
-    pub(super) const CONFIRM_DEADLINE: Duration = Self::STATEMENT_DEADLINE;
+    const CONFIRM_DEADLINE: Duration = Self::STATEMENT_DEADLINE;
     pub(super) const CONFIRM_FOUND_DEADLINE: Duration = Duration::from_millis(150);
 
-    /// How long a connection in use goes without a look whether it still has the same session.
+    /// How long a connection in use goes without a look whether it still has the same session; longer where looks take
+    /// long, so that they take a twentieth of the time at most.
     const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
     /// Connects and prepares while nobody waits.
@@ -130,7 +144,7 @@ impl Store {
     async fn make_direct(&mut self, deadline: Duration) -> Result<(), sqlx::Error> {
         let (false, Some(connection)) = (self.is_direct, &mut self.connection) else { return Ok(()) };
         let checking = Session::check_is_direct(&self.url, APPLICATION, connection);
-        let checked = within(2 * deadline, checking).await;
+        let checked = within(deadline, checking).await;
         if checked.is_err() {
             self.disconnect();
         }
@@ -141,26 +155,34 @@ impl Store {
     /// Connects if there is no connection, or none that answers, or if it has another session. `deadline` holds for each of
     /// the two or, `is_checked`, three steps.
     async fn connect(&mut self, deadline: Duration, is_checked: bool) -> Result<(), sqlx::Error> {
-        let is_due =
-            self.used_at.elapsed() > Self::TRUSTED_IDLE || self.looked_at.elapsed() > Self::LOOK_PAUSE;
-        if let (true, Some(connection)) = (is_due, &mut self.connection) {
+        let (began, is_idle) = (Instant::now(), self.used_at.elapsed() > Self::TRUSTED_IDLE);
+        if self.check_file().is_err() {
+            self.save_log().await;
+        }
+        if let (true, Some(connection)) = (is_idle || began >= self.look_due, &mut self.connection) {
+            let deadline = if is_idle { Self::PING_DEADLINE } else { Self::BUSY_LOOK_DEADLINE };
             let looking = async {
                 match (connection, &self.backend) {
                     (connection, Some(backend)) => Session::check_is_same(connection, backend).await,
                     (connection, None) => on_engine!(connection, connection => connection.ping().await),
                 }
             };
-            if within(Self::PING_DEADLINE, looking).await.is_err() {
+            if within(deadline, looking).await.is_err() && !self.has_log_to_save() {
                 self.disconnect();
             }
-            self.looked_at = Instant::now();
+            self.look_due = Instant::now() + Self::LOOK_PAUSE.max(20 * began.elapsed());
         }
         self.used_at = Instant::now();
+        // A new connection would make a file that is missing.
+        if let Err(unusable) = self.check_file() {
+            if !self.has_log_to_save() {
+                self.disconnect();
+            }
+            return Err(unusable.into());
+        }
         if self.connection.is_some() {
             return Ok(());
         }
-        // A new connection would make a file that is missing.
-        self.check_file()?;
         let settings = postgres::SETTINGS;
         let connecting = Session::connect_once(&self.url, APPLICATION, Access::Write, settings, is_checked);
         let steps = if is_checked { 3 } else { 2 };
@@ -172,7 +194,7 @@ impl Store {
         }
         self.is_direct = is_checked || backend.is_none();
         (self.connection, self.backend, self.is_prepared) = (Some(connection), backend, false);
-        self.looked_at = Instant::now();
+        self.look_due = Instant::now() + Self::LOOK_PAUSE;
         Ok(())
     }
 
@@ -183,7 +205,7 @@ impl Store {
 
     /// Whether SQLite's paths name the files that are open: what is written into others is gone with the process.
     fn check_file(&self) -> Result<(), Unusable> {
-        if self.is_log_gone {
+        if self.log != Log::Present {
             return Err(Unusable::Replaced);
         }
         let Some(file) = &self.file else { return Ok(()) };
@@ -191,15 +213,26 @@ impl Store {
         self.status.check_log()
     }
 
-    /// Where only the log is gone, what was acknowledged is saved into the file.
+    /// Whether only this connection still has what SQLite's log holds.
+    fn has_log_to_save(&self) -> bool {
+        self.log == Log::Gone
+    }
+
+    /// Where only the log is gone, what was acknowledged is saved into the file. The connection is kept until then.
     async fn save_log(&mut self) {
-        let is_log_gone = self.status.check_log().is_err();
         let has_file = self.file.as_ref().is_some_and(|file| file.check().is_ok());
-        if let (true, Some(Engine::Sqlite(connection))) = (is_log_gone && has_file, &mut self.connection) {
-            let saved = within(Self::STATEMENT_DEADLINE, sqlite::checkpoint(connection)).await;
+        let is_whole = self.log == Log::Present && self.status.check_log().is_ok();
+        if self.log == Log::Saved || !has_file || is_whole {
+            return;
+        }
+        let Some(Engine::Sqlite(connection)) = &mut self.connection else { return };
+        let is_news = self.log == Log::Present;
+        let saved = within(Self::STATEMENT_DEADLINE, sqlite::checkpoint(connection)).await;
+        let is_saved = matches!(saved, Ok(true));
+        self.log = if is_saved { Log::Saved } else { Log::Gone };
+        if is_news || is_saved {
             let cause = saved.as_ref().err().map(|error| telemetry::causes(error));
-            tracing::error!(cause, is_saved = saved.is_ok(), "SQLite's -wal was removed while it was in use");
-            self.is_log_gone = true;
+            tracing::error!(cause, is_saved, "SQLite's -wal or -shm was removed while it was in use");
         }
     }
 
@@ -207,17 +240,12 @@ impl Store {
     pub(super) async fn store(&mut self, orders: &[&NewOrder]) -> Result<Outcomes, sqlx::Error> {
         // Nothing was sent yet: a failure here is certainly none of the orders'.
         let connected = match self.reconnect().await {
-            Ok(()) => self.make_direct(Self::RECONNECT_DEADLINE).await,
+            Ok(()) => self.make_direct(Self::DIRECT_DEADLINE).await,
             Err(error) => Err(error),
         };
         if let Err(error) = connected {
             tracing::warn!(cause = telemetry::causes(&error), "the order writer has no database");
             return Err(Unusable::of(&error).map_or(sqlx::Error::PoolTimedOut, Into::into));
-        }
-        if let Err(replaced) = self.check_file() {
-            self.save_log().await;
-            self.disconnect();
-            return Err(replaced.into());
         }
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolTimedOut) };
         let span = self.place.span("INSERT", "orders", None);
@@ -233,8 +261,11 @@ impl Store {
         let mut outcome = stored.unwrap_or(Err(sqlx::Error::WorkerCrashed));
         // A commit that did not wait for its standbys to the end says so in a warning; one into a file that was removed
         // says nothing.
-        if outcome.is_ok() && (has_warned || self.check_file().is_err()) {
-            outcome = Err(sqlx::Error::WorkerCrashed);
+        if outcome.is_ok() {
+            let is_safe = !has_warned || self.confirm(Self::CONFIRM_DEADLINE).await;
+            if !is_safe || self.check_file().is_err() {
+                outcome = Err(sqlx::Error::WorkerCrashed);
+            }
         }
         if let Err(error) = &outcome {
             traces::fail(&span, "not_stored", "");
@@ -254,6 +285,9 @@ impl Store {
 
     /// Gives up a connection with a commit under way.
     pub(super) fn lose(&mut self) {
+        if self.has_log_to_save() {
+            return;
+        }
         self.disconnect();
         self.lost.extend(self.backend.take());
     }
@@ -302,6 +336,26 @@ impl Store {
         }
         let is_final = matches!(self.connection, Some(Engine::Postgres(_)));
         Ok(Looked { stored: found?, is_final })
+    }
+
+    /// The answers that are stored under these keys, with a commit after them; `None` where that cannot be found out.
+    pub(super) async fn answers(
+        &mut self,
+        keys: &[(i64, &str)],
+    ) -> Option<HashMap<(i64, String), StoredAnswer>> {
+        let answering = async {
+            match &mut self.connection {
+                Some(Engine::Sqlite(connection)) => sqlite::answers(connection, keys).await,
+                Some(Engine::Postgres(connection)) => postgres::answers(connection, keys).await,
+                None => Err(sqlx::Error::PoolTimedOut),
+            }
+        };
+        let answering = within(Self::CONFIRM_DEADLINE, answering);
+        let (answers, has_warned) = telemetry::with_server_warnings(answering).await;
+        if answers.is_err() {
+            self.lose();
+        }
+        answers.ok().filter(|_| !has_warned)
     }
 
     /// Whether all that was seen to be stored is as safe as the server promises: a commit begun now has passed. One

@@ -8,9 +8,9 @@
 //! whose outcome was not heard the database can be asked which orders it has; only the others are tried again.
 
 mod batch;
-mod confirmations;
 mod connection;
 mod held;
+mod lookups;
 mod postgres;
 mod recovery;
 mod room;
@@ -24,15 +24,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use database::{DatabaseUrl, Unusable};
+use domain::{ClientId, IdempotencyKey};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
-use super::{NewOrder, OrderPlacement, RepositoryError};
+use super::{NewOrder, OrderPlacement, RepositoryError, StoredAnswer};
 use crate::metrics::WriterMetrics;
-use confirmations::Confirmations;
 use connection::Store;
 use held::HeldOrders;
+use lookups::{Lookup, Lookups};
 use room::Room;
 use status::Status;
 use turn::Turn;
@@ -42,14 +43,11 @@ use worker::Writer;
 #[derive(Clone)]
 pub struct OrderWriter {
     queue: mpsc::Sender<Job>,
-    confirmations: mpsc::Sender<Confirmation>,
+    lookups: mpsc::Sender<Lookup>,
     status: Arc<Status>,
     /// How many orders may wait now.
     room: Arc<Room>,
 }
-
-/// Asks for a commit to pass; told once it has.
-pub(super) type Confirmation = oneshot::Sender<()>;
 
 /// One order on its way, and who waits for it.
 pub(super) struct Job {
@@ -85,7 +83,7 @@ impl OrderWriter {
     pub fn start(url: &DatabaseUrl, writers: usize, metrics: &WriterMetrics) -> Self {
         let (queue, jobs) = mpsc::channel(Self::QUEUE_ORDERS);
         let jobs = Arc::new(Mutex::new(jobs));
-        let (confirmations, asked) = mpsc::channel(Self::QUEUE_ORDERS);
+        let (lookups, asked) = mpsc::channel(Self::QUEUE_ORDERS);
         let mut asked = Some(asked);
         let status = Arc::new(Status::default());
         let writers = if url.sqlite_file().is_some() { 1 } else { writers };
@@ -97,14 +95,24 @@ impl OrderWriter {
             let (store, status) = (Store::new(url.clone(), status.clone()), status.clone());
             let (jobs, room, metrics) = (jobs.clone(), room.clone(), metrics.clone());
             let held = HeldOrders::new();
-            let confirmations = Confirmations::new(asked.take());
+            let own_lookups = Lookups::new(asked.take());
             let is_counted = false;
-            let writer =
-                Writer { number, jobs, confirmations, held, store, turn, status, is_counted, room, metrics };
+            let writer = Writer {
+                number,
+                jobs,
+                lookups: own_lookups,
+                held,
+                store,
+                turn,
+                status,
+                is_counted,
+                room,
+                metrics,
+            };
             tokio::spawn(writer.run());
             turn = Turn::Second(batches.subscribe());
         }
-        Self { queue, confirmations, status, room }
+        Self { queue, lookups, status, room }
     }
 
     /// Stores an order, with its key and its redemption, or says why not. `Ok(Stored)` means that it is durable.
@@ -144,13 +152,20 @@ impl OrderWriter {
         }
     }
 
-    /// Waits until a commit has passed that began after this call: what was seen to be stored before it is then as safe
-    /// as the server promises.
-    pub async fn confirm(&self) -> Result<(), RepositoryError> {
-        let (confirmation, confirmed) = oneshot::channel();
-        self.confirmations.try_send(confirmation).map_err(|_| RepositoryError::QueueFull)?;
-        let confirmed = timeout_at(Instant::now() + Self::DEADLINE, confirmed).await;
-        confirmed.ok().and_then(Result::ok).ok_or(RepositoryError::OutcomeUnknown(None))
+    /// The answer that is stored under a key, as safe as the server promises for orders.
+    pub async fn answer(
+        &self,
+        client_id: ClientId,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredAnswer>, RepositoryError> {
+        if self.connected() == 0 {
+            return Err(self.unavailable());
+        }
+        let (reply, answer) = oneshot::channel();
+        let lookup = Lookup { client_id, key, reply };
+        self.lookups.try_send(lookup).map_err(|_| RepositoryError::QueueFull)?;
+        let answer = timeout_at(Instant::now() + Self::DEADLINE, answer).await;
+        answer.ok().and_then(Result::ok).ok_or(RepositoryError::OutcomeUnknown(None))
     }
 
     fn unavailable(&self) -> RepositoryError {

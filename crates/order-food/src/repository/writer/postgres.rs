@@ -12,30 +12,47 @@ use super::batch::{
     AnswerRow, Limits, Outcomes, after_commit, all_stored, conflicts, counter_names, hand_out, outcomes,
 };
 
+/// True. Raises `synchronous_commit` where it has become off meanwhile, before the commit of the statement that it is in;
+/// evaluated once for each statement.
+macro_rules! durable {
+    () => {
+        "(select case current_setting('synchronous_commit') when 'off' \
+         then set_config('synchronous_commit', 'on', false) end) is distinct from ''"
+    };
+}
+
 /// For orders without key and promotion, the bulk of them.
-const STORE_PLAIN: &str = "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
-    select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
-    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) \
-    on conflict (id) do nothing";
+const STORE_PLAIN: &str = concat!(
+    "insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
+     select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
+     from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) where ",
+    durable!(),
+    " on conflict (id) do nothing"
+);
 
 /// For orders whose keys are new, as nearly all are, and that need nobody's leave: a used key fails the statement.
 /// Keys go first and sorted, so that two batches with the same keys wait for one another and never in a circle.
-const STORE_NEW: &str = "with stored as ( \
+const STORE_NEW: &str = concat!(
+    "with stored as ( \
         insert into orders (id, client_id, status, version, created_at, updated_at, snapshot) \
         select id, client_id, 'placed', 1, created_at, created_at, snapshot::json \
-        from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) \
-    ), redeemed as ( \
+        from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, client_id, created_at, snapshot) where ",
+    durable!(),
+    "), redeemed as ( \
         insert into promotion_redemptions (order_id, client_id, created_at, promotion_code, discount_cents) \
         select * from unnest($5::uuid[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[]) \
     ) insert into idempotency_keys (order_id, client_id, created_at, key, request_hash, response) \
-    select * from unnest($10::uuid[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[], $15::bytea[])";
+    select * from unnest($10::uuid[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[], $15::bytea[])"
+);
 
 /// Keys are claimed in sorted order, so that two batches with the same keys wait for one another and never in a circle.
 /// An order whose key is taken is not stored, nor counted.
-const STORE: &str = "with input as ( \
+const STORE: &str = concat!(
+    "with input as ( \
         select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::bigint[]) \
-        as i (id, client_id, created_at, snapshot, key, request_hash, response, promotion_code, discount_cents) \
-    ), claimed as ( \
+        as i (id, client_id, created_at, snapshot, key, request_hash, response, promotion_code, discount_cents) where ",
+    durable!(),
+    "), claimed as ( \
         insert into idempotency_keys (client_id, key, request_hash, order_id, response, created_at) \
         select client_id, key, request_hash, id, response, created_at from input where key is not null order by client_id, key \
         on conflict do nothing returning order_id \
@@ -53,7 +70,8 @@ const STORE: &str = "with input as ( \
             select name, count(*) as uses from unnest($10::uuid[], $11::text[]) as t (order_id, name) \
             where order_id in (select id from stored) group by name \
         ) u where c.name = u.name \
-    ) select id from stored";
+    ) select id from stored"
+);
 
 /// Locks the counters, made where they are missing, in sorted order, and reads them.
 const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select name, 0 from unnest($1::text[]) as n (name) \
@@ -281,7 +299,7 @@ pub(super) async fn held_counters(
     Ok(held.into_iter().collect())
 }
 
-async fn answers(
+pub(super) async fn answers(
     connection: &mut PgConnection,
     keys: &[(i64, &str)],
 ) -> Result<HashMap<(i64, String), StoredAnswer>, sqlx::Error> {

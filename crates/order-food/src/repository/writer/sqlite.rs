@@ -262,7 +262,7 @@ async fn limits(connection: &mut SqliteConnection, orders: &[&NewOrder]) -> Resu
     Ok(hand_out(orders, used.into_iter().collect()))
 }
 
-async fn answers(
+pub(super) async fn answers(
     connection: &mut SqliteConnection,
     keys: &[(i64, &str)],
 ) -> Result<HashMap<(i64, String), StoredAnswer>, sqlx::Error> {
@@ -275,9 +275,12 @@ pub(super) async fn open_log(connection: &mut SqliteConnection) -> Result<(), sq
     sqlx::query("select count(*) from sqlite_schema").execute(connection).await.map(drop)
 }
 
-/// Brings what is in the write-ahead log into the file.
-pub(super) async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("pragma wal_checkpoint(truncate)").execute(connection).await.map(drop)
+/// Brings what is in the write-ahead log into the file. Returns whether all of it is there.
+pub(super) async fn checkpoint(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Whether it was busy, frames in the log, and frames that are in the file.
+    let (busy, frames, saved): (i64, i64, i64) =
+        sqlx::query_as("pragma wal_checkpoint(full)").fetch_one(connection).await?;
+    Ok(busy == 0 && frames == saved)
 }
 
 pub(super) async fn stored_ids(

@@ -15,9 +15,9 @@ use tracing::{Instrument, Span};
 
 use super::super::{NewOrder, RepositoryError};
 use super::batch::Outcomes;
-use super::confirmations::Confirmations;
 use super::connection::Store;
 use super::held::HeldOrders;
+use super::lookups::Lookups;
 use super::room::Room;
 use super::status::Status;
 use super::turn::Turn;
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     /// Which of them, from 0.
     pub(super) number: usize,
     pub(super) jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
-    pub(super) confirmations: Confirmations,
+    pub(super) lookups: Lookups,
     /// Taken from the queue, and not to be begun yet.
     pub(super) held: HeldOrders,
     pub(super) store: Store,
@@ -66,16 +66,18 @@ impl Writer {
                 if self.refuse_all(failure) {
                     return;
                 }
-                sleep(Self::RECONNECT_PAUSE).await; // ok: then it is time to try again; orders do not wait for it
+                let is_pooled = Unusable::of(failure) == Some(Unusable::Pooled);
+                let pause = if is_pooled { Self::POOLED_PAUSE } else { Self::RECONNECT_PAUSE };
+                sleep(pause).await; // ok: then it is time to try again; orders do not wait for it
             }
             if is_away {
                 self.turn.note();
             }
             if connected.is_err() {
-                self.confirmations.take();
+                self.lookups.take();
                 continue;
             }
-            self.confirm().await;
+            self.look_up().await;
             if !self.store.is_connected() {
                 continue;
             }
@@ -167,15 +169,14 @@ impl Writer {
                 self.jobs.lock().await.recv_many(&mut received, OrderWriter::BATCH_ORDERS).await
             };
             let wait_or_look = async {
-                match self.held.look_at() {
-                    None => Some(wait.await),
-                    Some(at) => timeout_at(at, wait).await.ok(),
-                }
+                let idle_look = Instant::now() + Self::IDLE_LOOK;
+                let at = self.held.look_at().map_or(idle_look, |at| at.min(idle_look));
+                timeout_at(at, wait).await.ok()
             };
             let count = tokio::select! {
                 biased;
                 count = wait_or_look => count,
-                () = self.confirmations.next() => None,
+                () = self.lookups.next() => None,
             };
             let Some(count) = count else { return Some(Vec::new()) };
             if count == 0 {
@@ -212,6 +213,10 @@ impl Writer {
     const RECEIVE: usize = 32;
     /// Shorter than an order waits for a connection: who comes when the database is there again is served.
     const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+    /// A pooler is set up otherwise by people only.
+    const POOLED_PAUSE: Duration = Duration::from_secs(1);
+    /// How long a writer without orders goes without a look at what it is connected to.
+    const IDLE_LOOK: Duration = Duration::from_secs(1);
 
     /// Stores a batch and answers everyone in it.
     async fn write(&mut self, batch: Vec<Job>) {

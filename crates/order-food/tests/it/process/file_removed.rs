@@ -126,6 +126,20 @@ async fn what_was_acknowledged_survives_the_loss_of_the_log() {
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_is_saved_also_while_nobody_asks() {
+    let mut shop = Shop::start().await;
+    let before = stored(shop.folder.path()).await;
+    for _ in 0..20 {
+        assert_eq!(shop.order().await.0, 200);
+    }
+    remove([shop.file("-wal")]);
+    shop.api.process.wait_for_line("\"is_saved\":true", Duration::from_secs(5));
+    shop.api.process.signal("KILL");
+    let _ = shop.api.process.wait(Duration::from_secs(10));
+    assert_eq!(stored(shop.folder.path()).await, before + 20);
+}
+
+#[tokio::test]
 async fn the_folder_with_the_file_is_moved() {
     let shop = Shop::start().await;
     let (here, there) = (shop.folder.path().to_owned(), shop.folder.path().with_extension("moved"));

@@ -2,6 +2,7 @@
 
 mod breaking;
 mod cut_connections;
+mod distant;
 mod documentation;
 mod embedded;
 mod file_removed;

@@ -28,7 +28,6 @@ fn a_wrong_setting_is_one_line() {
         ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "hunter2"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "hunter2://collector"),
         ("TRACE_PROBES", "yes"),
-        ("PORT", "http"),
     ] {
         let refused = Program::new("order-food").env(name, value).output();
         let said = String::from_utf8(refused.stderr).unwrap();
@@ -69,12 +68,15 @@ async fn the_port_of_the_platform_is_taken_where_there_is_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (platform, own) = (free(), free());
-    for (settings, expected) in
-        [(vec![("PORT", platform)], platform), (vec![("PORT", platform), ("SERVER_PORT", own)], own)]
-    {
+    let (platform_text, own_text) = (platform.to_string(), own.to_string());
+    for (settings, expected) in [
+        (vec![("PORT", &*platform_text)], platform),
+        (vec![("PORT", &*platform_text), ("SERVER_PORT", &*own_text)], own),
+        (vec![("PORT", "tcp://10.0.0.1:80"), ("SERVER_PORT", &*own_text)], own),
+        (vec![("PORT", ""), ("SERVER_PORT", &*own_text), ("TRACE_PROBES", "")], own),
+    ] {
         let program = Program::new("order-food").in_folder(folder.path());
-        let program =
-            settings.iter().fold(program, |program, (name, port)| program.env(name, port.to_string()));
+        let program = settings.iter().fold(program, |program, (name, value)| program.env(name, value));
         let mut api = Api::started(program.start());
         assert_eq!(api.address.port(), expected, "{settings:?}");
         api.process.signal("TERM");

@@ -172,7 +172,7 @@ def test_pods_are_spread():
 
 
 def test_pods_avoid_each_other():
-    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": SELECTOR}}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": SELECTOR}, "matchLabelKeys": ["pod-template-hash"]}
     soft = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
     assert render().api_pod["affinity"] == {"podAntiAffinity": soft}
     hard = render(podAntiAffinityPreset="hard").api_pod["affinity"]

@@ -1,6 +1,6 @@
 """A model of a rolling update: Kubernetes' Deployment controller, scheduler and kubelets, as far as pods wait for each other.
 
-One step is a second. The rules are those of pkg/controller/deployment/rolling.go and of the scheduler's plugins
+Times are seconds. The rules are those of pkg/controller/deployment/rolling.go and of the scheduler's plugins
 InterPodAffinity and PodTopologySpread; preferences are left out, as they make no pod wait.
 """
 
@@ -73,9 +73,10 @@ def place(pod: Pod, nodes: dict[str, dict], pods: list[Pod]) -> None:
         pod.node = min(possible, key=lambda name: sum(other.node == name for other in pods))
 
 
-def roll(old: dict, new: dict, replicas: int, nodes: int = 1000, starting: int = 0, ending: int | None = None, most_seconds: int = 20000) -> Outcome:
+def roll(old: dict, new: dict, replicas: int, nodes: int = 50, starting: int = 0, ending: int | None = None) -> Outcome:
     """Rolls out a Deployment's new spec over its old one. A pod is ready some seconds after it has a node, and takes its
     whole grace period to end, unless told otherwise."""
+    grace = old["template"]["spec"]["terminationGracePeriodSeconds"] if ending is None else ending
     places = {f"node-{n}": {"kubernetes.io/hostname": f"node-{n}", "topology.kubernetes.io/zone": f"zone-{n % 3}"} for n in range(nodes)}
     rule = new["strategy"]["rollingUpdate"]
     surge, unavailable, pause = rule["maxSurge"], rule["maxUnavailable"], new.get("minReadySeconds", 0)
@@ -91,8 +92,11 @@ def roll(old: dict, new: dict, replicas: int, nodes: int = 1000, starting: int =
     def living(revision: str) -> list[Pod]:
         return [p for p in pods if p.deleted is None and p.labels["pod-template-hash"] == revision]
 
-    for now in range(most_seconds):
-        grace = old["template"]["spec"]["terminationGracePeriodSeconds"] if ending is None else ending
+    def is_available(pod: Pod) -> bool:
+        return pod.started is not None and now >= pod.started + starting + pause
+
+    now = 0
+    while True:
         pods = [p for p in pods if p.deleted is None or now < p.deleted + grace]
         while True:
             for pod in pods:
@@ -100,9 +104,6 @@ def roll(old: dict, new: dict, replicas: int, nodes: int = 1000, starting: int =
                     place(pod, places, pods)
                     pod.started = now if pod.node else None
             most = max(most, sum(p.node is not None for p in pods))
-
-            def is_available(pod: Pod) -> bool:
-                return pod.started is not None and now >= pod.started + starting + pause
 
             fresh, stale = living("new"), living("old")
             changed = False
@@ -117,4 +118,9 @@ def roll(old: dict, new: dict, replicas: int, nodes: int = 1000, starting: int =
                 break
         if len(fresh) == replicas and not stale and all(map(is_available, fresh)):
             return Outcome(True, most, now, sorted(p.node for p in fresh))
-    return Outcome(False, most, most_seconds)
+        # The next time that something happens by itself.
+        later = [p.deleted + grace for p in pods if p.deleted is not None] + [p.started + starting + pause for p in fresh if p.started is not None]
+        later = [time for time in later if time > now]
+        if not later:
+            return Outcome(False, most, now)
+        now = min(later)

@@ -84,6 +84,8 @@ def test_the_rollout_takes_no_pod_away_before_another_is_ready():
     assert deployment["revisionHistoryLimit"] == 5
     assert deployment["progressDeadlineSeconds"] == 900
     assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert "minReadySeconds" not in deployment
+    assert render(updateStrategy__minReadySeconds=20).deployment["minReadySeconds"] == 20
     changed = render(updateStrategy__maxSurge=2, updateStrategy__maxUnavailable=1, updateStrategy__progressDeadlineSeconds=7, revisionHistoryLimit=0).deployment
     assert changed["strategy"]["rollingUpdate"] == {"maxSurge": 2, "maxUnavailable": 1}
     assert changed["progressDeadlineSeconds"] == 7

@@ -8,7 +8,7 @@ import tools
 import yaml
 from rollout import roll
 
-from chart import CHART, PROFILES, Loader, Manifests, profile_values, render
+from chart import CHART, PROFILES, Loader, Manifests, profile_values, refusal, render
 
 SELECTOR = {"app.kubernetes.io/name": "order-food", "app.kubernetes.io/instance": "order-food", "app.kubernetes.io/component": "api"}
 HARD = {"podAntiAffinityPreset": "hard"}
@@ -66,11 +66,11 @@ def test_pods_that_must_be_spread_can_be_replaced(constraints, replicas, nodes):
 def test_the_model_waits_where_kubernetes_does():
     deployment = render(HARD, replicaCount=3).deployment
     del term(deployment)["matchLabelKeys"]
-    assert not roll(deployment, deployment, 3, 3, most_seconds=1000).done
+    assert not roll(deployment, deployment, 3, 3).done
     assert roll(deployment, deployment, 3, 4).done
     # The first upgrade to pods that know of rollouts, as the README says: those of before do not accept them.
     knowing = render(HARD, replicaCount=3).deployment
-    assert not roll(deployment, knowing, 3, 3, most_seconds=1000).done
+    assert not roll(deployment, knowing, 3, 3).done
     assert roll(deployment, render(HARD, replicaCount=3, updateStrategy__maxUnavailable=1).deployment, 3, 3).done
 
 
@@ -91,3 +91,65 @@ def test_notes_warn_where_it_does_not(values, tmp_path):
     assert warning not in notes_for("1.30.0", advised, tmp_path)
     deployment = rendered_for("1.30.0", advised, tmp_path).deployment
     assert roll(deployment, deployment, 3, 3).done
+
+
+EACH, LOADS = 7, 2
+
+
+def connections(deployment, replicas, **options):
+    """The most there are in a rollout, in the model."""
+    return roll(deployment, deployment, replicas, **options).most * EACH + LOADS
+
+
+@pytest.mark.parametrize(("replicas", "seconds"), [(2, None), (6, None), (7, 12), (8, 15), (9, 23), (10, 45)])
+def test_a_rollout_waits_as_long_as_the_connections_ask_for(replicas, seconds):
+    deployment = render(replicaCount=replicas).deployment
+    assert deployment.get("minReadySeconds") == seconds
+    assert connections(deployment, replicas) <= 90
+    # Longer is allowed, shorter is not.
+    assert render(replicaCount=replicas, updateStrategy__minReadySeconds=60).deployment["minReadySeconds"] == 60
+    assert render(replicaCount=replicas, updateStrategy__minReadySeconds=1).deployment["minReadySeconds"] == (seconds or 1)
+    if seconds:
+        assert connections({**deployment, "minReadySeconds": 1}, replicas) > 90
+
+
+SIZES = [(replicas, surge, unavailable) for replicas in (1, 2, 5, 8, 11) for surge in (1, 2, 20) for unavailable in (0, 2)]
+
+
+@pytest.mark.parametrize("allowed", [30, 60, 90])
+@pytest.mark.parametrize("grace", [35, 100])
+def test_a_rollout_fits_or_is_refused(allowed, grace):
+    """What is rendered never opens too many connections, and what is refused would."""
+    rendered = refused = 0
+    usual = render().deployment
+    usual["template"]["spec"]["terminationGracePeriodSeconds"] = usual["minReadySeconds"] = grace
+    for replicas, surge, unavailable in SIZES:
+        strategy = {"maxSurge": surge, "maxUnavailable": unavailable}
+        values = {"replicaCount": replicas, "updateStrategy": strategy, "shutdown": {"gracePeriodSeconds": grace}, "database": {"maxConnections": allowed + 10}}
+        # To wait for the end of each pod before the next one is as careful as a rollout can be.
+        needed = connections({**usual, "strategy": {"rollingUpdate": strategy}}, replicas)
+        if needed > allowed:
+            assert "connections" in refusal(values), values
+            refused += 1
+        # With maxUnavailable the sum is a little larger than what there is.
+        elif needed + unavailable * EACH <= allowed:
+            deployment = render(values).deployment
+            for starting in (0, 3):
+                assert connections(deployment, replicas, starting=starting) <= allowed, values
+            rendered += 1
+    assert rendered >= 6
+    assert refused >= 2
+
+
+def test_the_rollout_that_was_measured():
+    """Eleven pods that started in four seconds and ended in twelve were fourteen at a time: two more than were counted."""
+    deployment = render(replicaCount=11, database__maxConnections=1000).deployment
+    assert roll(deployment, deployment, 11, starting=4, ending=12).most in (14, 15)
+    assert "13 pods" in refusal(replicaCount=11)
+
+
+@pytest.mark.parametrize(("values", "replicas"), [
+    ({"autoscaling": {"enabled": True}}, 10), ({"autoscaling": {"enabled": True, "minReplicas": 7, "maxReplicas": 7}, "replicaCount": 1}, 7), ({"autoscaling": {"maxReplicas": 100}, "replicaCount": 3}, 3),
+])
+def test_the_most_pods_count(values, replicas):
+    assert connections(render(values).deployment, replicas) <= 90

@@ -1,5 +1,6 @@
 """Install, upgrade, roll back, test, load by hand and uninstall, with the real programs against the API stub."""
 
+import re
 from base64 import b64decode
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import tools
 from api_stub import Stub
 from figures import record
 
-from chart import GOLDEN, PROFILES, REPOSITORY, pod_template
+from chart import CHART, GOLDEN, PROFILES, REPOSITORY, pod_template
 
 # Helm's own minor version is not the server's.
 PASSED: dict[str, set[str]] = {major: set() for major in tools.HELM}
@@ -107,11 +108,45 @@ def test_switching_things_on_and_off_again(cluster):
     every = ["--set", "autoscaling.enabled=true,networkPolicy.enabled=true,ingress.enabled=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.grafanaDashboards.enabled=true,job.enabled=true"]
     cluster.helm("upgrade", "--install", "order-food", "./helm/order-food", *every)
     assert "replicas" not in cluster.one("Deployment", "order-food")["spec"]
-    assert ("Job", "database-load-1") in cluster.names()
+    [first] = cluster.stub.store.find("Job")
+    assert first["metadata"]["name"].startswith("database-load-1-")
     cluster.helm("upgrade", "--install", "order-food", "./helm/order-food", *every)
-    assert {name for kind, name in cluster.names() if kind == "Job"} == {"database-load-2"}
+    [second] = cluster.stub.store.find("Job")
+    assert second["metadata"]["name"] == first["metadata"]["name"].replace("-1-", "-2-")
     cluster.helm("upgrade", "--install", "order-food", "./helm/order-food", "--reset-values")
     assert cluster.names() == OBJECTS
+
+
+# As Argo CD does it, and people who have no Helm on their side: nothing is known of what was there before.
+@pytest.mark.parametrize("changes", [
+    ["initContainers.databaseLoad.image.tag=2.0.1"],
+    ["image.tag=2.0.1", "initContainers.databaseLoad.image.tag=2.0.1", "initContainers.databaseMigration.image.tag=2.0.1"],
+    ["commonLabels.team=shop"],
+    ["cronjob.resources.limits.memory=1Gi", "nodeSelector.pool=a"],
+    ["data.files.products\\.csv=x"],
+    ["podAntiAffinityPreset=hard", "updateStrategy.maxSurge=2"],
+])
+def test_what_is_rendered_can_be_applied_over_what_was_rendered_before(cluster, changes):
+    def apply(*settings):
+        rendered = cluster.helm("template", "order-food", "./helm/order-food", "--skip-tests", "--set", ",".join(["job.enabled=true", *settings]))
+        cluster.kubectl("apply", "--server-side", "--filename", "-", version="1.35", text=rendered)
+        return {o["metadata"]["name"] for o in cluster.stub.store.find("Job")}
+
+    first = apply()
+    assert apply() == first, "the same, applied again, is no other job"
+    # Those of the pods of the API are none of the Job.
+    assert len(apply(*changes)) == (1 if changes[0].startswith("pod") else 2)
+
+
+def test_nothing_that_is_rendered_is_known_to_helm_alone():
+    """What a rendering cannot know: the release before, the cluster's objects, chance, the time."""
+    words = r"\b(lookup|rand[A-Z]\w+|gen[A-Z]\w+|derivePassword|htpasswd|bcrypt|uuidv4|now|IsInstall|IsUpgrade|Release\.Revision)\b"
+    found = set()
+    for file in (CHART / "templates").rglob("*.*"):
+        code = re.sub(r"\{\{-? ?/\*.*?\*/ ?-?\}\}", "", file.read_text(), flags=re.DOTALL)
+        found |= {(file.name, word) for action in re.findall(r"\{\{.*?\}\}", code, re.DOTALL) for word in re.findall(words, action)}
+    # Beside what the Job is: see test_jobs.py.
+    assert found == {("job.yaml", "Release.Revision")}
 
 
 def test_a_wrong_upgrade_changes_nothing(cluster):

@@ -8,9 +8,8 @@
 {{- fail (printf "order-food: database.existingSecret is %s, and the PostgreSQL for trying out is on. Set postgresql.enabled=false to use your database, or leave database.existingSecret empty" $values.database.existingSecret) }}
 {{- end }}
 
-{{- $replicas := $values.replicaCount | int }}
 {{- if $values.autoscaling.enabled }}
-{{- $replicas = $values.autoscaling.maxReplicas | int }}
+{{- $replicas := $values.autoscaling.maxReplicas | int }}
 {{- if lt $replicas ($values.autoscaling.minReplicas | int) }}
 {{- fail (printf "order-food: autoscaling.maxReplicas is %d, below autoscaling.minReplicas. Raise it to at least %d" $replicas ($values.autoscaling.minReplicas | int)) }}
 {{- end }}
@@ -19,11 +18,12 @@
 {{- end }}
 {{- end }}
 
-{{- /* A pod has its pool and two connections for writing; a periodic and a manual load have one each. */}}
-{{- $needed := add (mul (add $replicas $values.updateStrategy.maxSurge) (add $values.database.poolSize 2)) 2 }}
-{{- $allowed := sub $values.database.maxConnections $values.database.reservedConnections }}
-{{- if gt $needed $allowed }}
-{{- fail (printf "order-food: %d pods and the loads may open %d connections, %d are allowed. Lower database.poolSize or the number of pods, or raise database.maxConnections together with the database's max_connections" (add $replicas $values.updateStrategy.maxSurge) $needed $allowed) }}
+{{- $connections := include "order-food.connections" . | fromJson }}
+{{- if gt $connections.needed $connections.allowed }}
+{{- fail (printf "order-food: %v pods (%v, %v more in a rollout, %v ending) and the loads may open %v connections (%v * %v + %v), %v are allowed (database.maxConnections %d - database.reservedConnections %d). Lower database.poolSize or the number of pods, or raise database.maxConnections together with the database's max_connections" $connections.pods $connections.replicas $connections.surge $connections.ending $connections.needed $connections.pods $connections.each $connections.loads $connections.allowed ($values.database.maxConnections | int64) ($values.database.reservedConnections | int64)) }}
+{{- end }}
+{{- if ge ($connections.minReadySeconds | int64) ($values.updateStrategy.progressDeadlineSeconds | int64) }}
+{{- fail (printf "order-food: a rollout waits %v s for each new pod, updateStrategy.progressDeadlineSeconds is %d. Raise it, or database.maxConnections, or lower shutdown.gracePeriodSeconds or updateStrategy.minReadySeconds" $connections.minReadySeconds ($values.updateStrategy.progressDeadlineSeconds | int64)) }}
 {{- end }}
 
 {{- $shutdown := $values.shutdown }}

@@ -84,6 +84,8 @@ def test_the_rollout_takes_no_pod_away_before_another_is_ready():
     assert deployment["revisionHistoryLimit"] == 5
     assert deployment["progressDeadlineSeconds"] == 900
     assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert "minReadySeconds" not in deployment
+    assert render(updateStrategy__minReadySeconds=20).deployment["minReadySeconds"] == 20
     changed = render(updateStrategy__maxSurge=2, updateStrategy__maxUnavailable=1, updateStrategy__progressDeadlineSeconds=7, revisionHistoryLimit=0).deployment
     assert changed["strategy"]["rollingUpdate"] == {"maxSurge": 2, "maxUnavailable": 1}
     assert changed["progressDeadlineSeconds"] == 7
@@ -172,7 +174,7 @@ def test_pods_are_spread():
 
 
 def test_pods_avoid_each_other():
-    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": SELECTOR}}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": SELECTOR}, "matchLabelKeys": ["pod-template-hash"]}
     soft = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
     assert render().api_pod["affinity"] == {"podAntiAffinity": soft}
     hard = render(podAntiAffinityPreset="hard").api_pod["affinity"]

@@ -8,12 +8,23 @@ from chart import EXTERNAL, refusal, render
 @pytest.mark.parametrize(("values", "parts"), [
     ({"postgresql": {"enabled": False}}, ["no database", "database.existingSecret", "DATABASE_URL and API_KEY_PEPPER", "postgresql.enabled=true"]),
     ({"database": {"existingSecret": "mine"}}, ["database.existingSecret is mine", "postgresql.enabled=false"]),
-    ({"replicaCount": 12}, ["13 pods", "93 connections", "90 are allowed", "database.poolSize", "database.maxConnections"]),
-    ({"autoscaling": {"enabled": True, "maxReplicas": 12}}, ["13 pods", "93 connections", "90 are allowed"]),
-    ({"replicaCount": 11, "updateStrategy": {"maxSurge": 2}}, ["13 pods", "93 connections"]),
-    ({"database": {"poolSize": 28}}, ["3 pods", "92 connections", "90 are allowed"]),
-    ({"database": {"maxConnections": 30}}, ["3 pods", "23 connections", "20 are allowed"]),
-    ({"database": {"reservedConnections": 78}}, ["23 connections", "22 are allowed"]),
+    ({"replicaCount": 11}, ["13 pods (11, 1 more in a rollout, 1 ending)", "93 connections (13 * 7 + 2)", "90 are allowed (database.maxConnections 100 - database.reservedConnections 10)",
+                            "database.poolSize", "raise database.maxConnections"]),
+    ({"autoscaling": {"enabled": True, "maxReplicas": 11}}, ["13 pods", "93 connections", "90 are allowed"]),
+    ({"replicaCount": 9, "updateStrategy": {"maxSurge": 2}}, ["13 pods (9, 2 more in a rollout, 2 ending)", "93 connections"]),
+    ({"replicaCount": 9, "updateStrategy": {"maxUnavailable": 2}}, ["13 pods (9, 1 more in a rollout, 3 ending)", "93 connections"]),
+    ({"database": {"poolSize": 21}}, ["4 pods", "94 connections", "90 are allowed"]),
+    ({"database": {"maxConnections": 39}}, ["4 pods", "30 connections", "29 are allowed"]),
+    ({"database": {"reservedConnections": 71}}, ["30 connections", "29 are allowed"]),
+    ({"database": {"reservedConnections": 200}}, ["30 connections", "-100 are allowed"]),
+    # Without a rollout's pods, and more of those than there are replicas.
+    ({"replicaCount": 1, "updateStrategy": {"maxSurge": 50}, "database": {"poolSize": 43}}, ["2 pods (1, 1 more in a rollout, 0 ending)", "92 connections (2 * 45 + 2)"]),
+    # Loads count, too.
+    ({"replicaCount": 10, "job": {"enabled": True}, "database": {"maxConnections": 97}}, ["88 connections (12 * 7 + 4)", "87 are allowed"]),
+    ({"replicaCount": 10, "cronjob": {"concurrencyPolicy": "Replace"}, "database": {"maxConnections": 96}}, ["87 connections (12 * 7 + 3)", "86 are allowed"]),
+    ({"replicaCount": 10, "cronjob": {"enabled": False}, "database": {"maxConnections": 93}}, ["84 connections (12 * 7 + 0)", "83 are allowed"]),
+    ({"updateStrategy": {"minReadySeconds": 900}}, ["waits 900 s", "progressDeadlineSeconds is 900"]),
+    ({"replicaCount": 10, "updateStrategy": {"progressDeadlineSeconds": 45}}, ["waits 45 s", "progressDeadlineSeconds is 45", "database.maxConnections"]),
     ({"autoscaling": {"enabled": True, "minReplicas": 4, "maxReplicas": 3}}, ["autoscaling.maxReplicas is 3", "below autoscaling.minReplicas", "at least 4"]),
     ({"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": 0}}, ["nothing to aim at", "autoscaling.targetCPUUtilizationPercentage", "autoscaling.targetRequestsPerSecond"]),
     ({"shutdown": {"gracePeriodSeconds": 34}}, ["35 s to stop", "shutdown.gracePeriodSeconds is 34"]),
@@ -50,8 +61,14 @@ def test_refused_with_what_to_do(values, parts):
 
 
 @pytest.mark.parametrize("values", [
-    {"replicaCount": 11}, {"autoscaling": {"enabled": True, "maxReplicas": 11}}, {"replicaCount": 10, "updateStrategy": {"maxSurge": 2}},
-    {"database": {"poolSize": 27}}, {"database": {"maxConnections": 33}}, {"database": {"reservedConnections": 77}},
+    {"replicaCount": 10}, {"autoscaling": {"enabled": True, "maxReplicas": 10}}, {"autoscaling": {"enabled": True}}, {"replicaCount": 8, "updateStrategy": {"maxSurge": 2}},
+    {"replicaCount": 8, "updateStrategy": {"maxUnavailable": 2}}, {"replicaCount": 0, "database": {"maxConnections": 12}},
+    {"database": {"poolSize": 20}}, {"database": {"maxConnections": 40}}, {"database": {"reservedConnections": 70}},
+    {"replicaCount": 1, "updateStrategy": {"maxSurge": 50}, "database": {"poolSize": 42}},
+    {"replicaCount": 10, "job": {"enabled": True}, "database": {"maxConnections": 98}},
+    {"replicaCount": 10, "cronjob": {"concurrencyPolicy": "Replace"}, "database": {"maxConnections": 97}},
+    {"replicaCount": 10, "cronjob": {"enabled": False}, "database": {"maxConnections": 94}},
+    {"updateStrategy": {"minReadySeconds": 899}}, {"replicaCount": 10, "updateStrategy": {"progressDeadlineSeconds": 46}},
     {"autoscaling": {"enabled": True, "minReplicas": 4, "maxReplicas": 4}},
     # Without autoscaling its numbers do not count.
     {"autoscaling": {"maxReplicas": 100}}, {"autoscaling": {"minReplicas": 11}},
@@ -62,6 +79,17 @@ def test_refused_with_what_to_do(values, parts):
 ])
 def test_just_allowed(values):
     assert render(values).has("Deployment")
+
+
+# As many as begin until the first is stopped: 900 s later, and 30 s for its end.
+@pytest.mark.parametrize(("schedule", "seconds", "loads"), [
+    ("0 */6 * * *", 900, 2), ("@hourly", 900, 2), ("30 5 * * *", 4000, 3), ("*/30 * * * *", 900, 2), ("*/30 * * * *", 1800, 3), ("*/5 * * * *", 900, 5),
+    ("*/7 * * * *", 900, 17), ("0,1,2 * * * *", 900, 17), ("* * * * *", 900, 17), ("*/0 * * * *", 60, 3), ("* * * * *", 10, 2),
+])
+def test_loads_at_a_time(schedule, seconds, loads):
+    cronjob = {"concurrencyPolicy": "Allow", "schedule": schedule, "activeDeadlineSeconds": seconds}
+    assert f"(4 * 7 + {loads})" in refusal({"cronjob": cronjob, "database": {"maxConnections": 20}})
+    assert "(4 * 7 + 2)" in refusal({"cronjob": {**cronjob, "concurrencyPolicy": "Forbid"}, "database": {"maxConnections": 20}})
 
 
 @pytest.mark.schema
@@ -168,6 +196,8 @@ def test_notes_help_where_there_are_no_images():
     ({"ingress": {"enabled": True}}, 'clients then send "X-API-Key"'),
     ({"faultInjection": True}, "faultInjection is on"),
     ({"initContainers": {"databaseMigration": {"enabled": False}}}, "databaseMigration is off"),
+    ({"replicaCount": 8}, "A rollout waits 15 s for each new pod, so that those that end have closed their connections: the database allows\n90. For faster rollouts raise database.maxConnections"),
+    ({"replicaCount": 8, "updateStrategy": {"minReadySeconds": 14}}, "A rollout waits 15 s"),
 ])
 def test_notes_warn(values, warning):
     assert warning in render(values).notes
@@ -182,3 +212,5 @@ def test_notes_warn_of_nothing_else(warning):
     trusted = {**values, "ingress": {"enabled": True}, "rateLimit": {"perSecond": 5, "trustedProxies": ["10.0.0.0/8"]}}
     assert "no proxy is trusted" not in render(trusted).notes
     assert "one API pod" not in render({"replicaCount": 1, "autoscaling": {"enabled": True}}).notes
+    for wanted in ({"replicaCount": 6}, {"replicaCount": 8, "updateStrategy": {"minReadySeconds": 15}}, {"updateStrategy": {"minReadySeconds": 60}}):
+        assert "A rollout waits" not in render(wanted).notes

@@ -85,7 +85,8 @@ def test_own_objects_are_labelled(manifests):
         }.get(resource["kind"])
         name = resource["metadata"]["name"]
         if resource["kind"] in ("Job", "NetworkPolicy", "Pod", "Service", "ConfigMap"):
-            suffixes = {"-test": ("order-food-test", "test"), "-load": ("database-load", "load"), "-data": ("database-load", "load"), "-postgresql": ("postgresql", "postgresql"), "database-load-1": ("database-load", "load")}
+            suffixes = {"-test": ("order-food-test", "test"), "-load": ("database-load", "load"), "-data": ("database-load", "load"), "-postgresql": ("postgresql", "postgresql")}
+            suffixes |= {name: ("database-load", "load")} if name.startswith("database-load-") else {}
             expected = next((who for suffix, who in suffixes.items() if name.endswith(suffix)), ("order-food", "api"))
         assert (labels["app.kubernetes.io/name"], labels["app.kubernetes.io/component"]) == expected, name
 

@@ -1,5 +1,7 @@
 """The periodic load, and the load at install and upgrade."""
 
+import re
+
 import pytest
 
 from chart import containers, environment, named, refusal, render
@@ -59,7 +61,7 @@ def scratch(pod):
 
 
 def job_pod(values):
-    return render(values, job__enabled=True).one("Job", "database-load-1")["spec"]["template"]["spec"]
+    return render(values, job__enabled=True).one("Job")["spec"]["template"]["spec"]
 
 
 # The program's own limit comes first: Kubernetes does not see its files, and ends a pod without a word of what to do.
@@ -90,7 +92,7 @@ def test_it_can_be_left_out():
 
 def test_a_job_for_each_install_and_upgrade():
     assert not render().has("Job")
-    job = render(job__enabled=True, revision=7).one("Job", "database-load-7")["spec"]
+    job = render(job__enabled=True, revision=7).one("Job")["spec"]
     cronjob = render().cronjob["jobTemplate"]["spec"]
     migration = job["template"]["spec"].pop("initContainers")
     # The same in everything else.
@@ -99,6 +101,54 @@ def test_a_job_for_each_install_and_upgrade():
 
 
 def test_the_job_migrates_only_if_the_pods_do():
-    job = render(job__enabled=True, initContainers__databaseMigration__enabled=False).one("Job", "database-load-1")["spec"]
+    job = render(job__enabled=True, initContainers__databaseMigration__enabled=False).one("Job")["spec"]
     assert "initContainers" not in job["template"]["spec"]
     assert "initContainers" not in render().load_pod
+
+
+def job_name(values=None, **options):
+    return render(values, job__enabled=True, **options).one("Job")["metadata"]["name"]
+
+
+def test_the_name_of_the_job_has_the_revision_and_what_it_is():
+    assert re.fullmatch("database-load-1-[0-9a-f]{8}", job_name())
+    # The same job again, with the next upgrade.
+    assert job_name(revision=7) == job_name().replace("-1-", "-7-")
+
+
+# For Argo CD it is revision 1 for ever, and a Job that is there cannot be changed.
+@pytest.mark.parametrize("values", [
+    # The pod itself.
+    {"initContainers": {"databaseLoad": {"image": {"tag": "2"}}}}, {"initContainers": {"databaseMigration": {"image": {"tag": "2"}}}},
+    {"initContainers": {"databaseMigration": {"enabled": False}}}, {"cronjob": {"image": {"digest": "sha256:" + "a" * 64}}},
+    {"cronjob": {"resources": {"limits": {"memory": "1Gi"}}}}, {"cronjob": {"restartPolicy": "OnFailure"}}, {"cronjob": {"backoffLimit": 1}},
+    {"commonLabels": {"team": "shop"}}, {"commonAnnotations": {"owner": "me"}}, {"nodeSelector": {"pool": "a"}},
+    {"extraEnvVars": [{"name": "A", "value": "1"}]}, {"fullnameOverride": "diner"},
+    # What it reads: a Job that is done does not notice.
+    {"data": {"files": {"products.csv": "x"}}}, {"log": {"format": "pretty"}}, {"postgresql": {"auth": {"password": "other"}}},
+])
+def test_another_job_has_another_name(values):
+    assert job_name(values) != job_name()
+
+
+def test_other_data_are_another_job():
+    assert len({job_name({"data": {"files": {"products.csv": text}}}) for text in ("a", "b", "c")}) == 3
+
+
+@pytest.mark.parametrize("values", [
+    {"replicaCount": 3}, {"cronjob": {"schedule": "@daily"}}, {"ingress": {"enabled": True}}, {"podLabels": {"tier": "api"}}, {"job": {"annotations": {"a": "b"}}},
+])
+def test_a_change_elsewhere_is_no_other_job(values):
+    assert job_name(values) == job_name()
+
+
+def test_annotations_of_the_job():
+    standard = render(job__enabled=True).one("Job")["metadata"]["annotations"]
+    assert standard == {
+        # With a sync, as Helm starts it with an upgrade; that it is removed later is no difference to the repository.
+        "argocd.argoproj.io/hook": "Sync", "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+        "helm.toolkit.fluxcd.io/driftDetection": "disabled",
+    }
+    own = render({"job": {"annotations": {"argocd.argoproj.io/hook": "PostSync", "a": "b"}}}, job__enabled=True).one("Job")["metadata"]["annotations"]
+    assert own == {**standard, "argocd.argoproj.io/hook": "PostSync", "a": "b"}
+    assert "annotations" not in render().one("CronJob")["metadata"]

@@ -2,6 +2,9 @@
 # Tests the Helm chart, without a cluster.
 set -euo pipefail
 
+# Node.js knows its own authorities only; a network that has another one has it among the system's.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+
 usage() {
   cat <<'TEXT'
 Usage: scripts/test-chart.sh [--docs | --golden | PYTEST-ARGUMENT...]

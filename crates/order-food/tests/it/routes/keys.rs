@@ -91,6 +91,10 @@ async fn another_pepper_makes_unready(engine: TestEngine) {
 async fn the_last_use_is_written_down(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     server.get_with_key("/api/order", "wrong").await;
+    assert!(server.state.keys.accepts(KEY, domain::Scope::CreateOrder), "which is no use of it");
+    server.state.keys.write_down_use().await.unwrap();
+    let used = "select count(*) from api_keys where last_used_at is not null";
+    assert_eq!(server.database.number(used).await, 0);
     let mut before = 0;
     for _ in 0..2 {
         server.get_with_key("/api/order", KEY).await;
@@ -100,6 +104,5 @@ async fn the_last_use_is_written_down(engine: TestEngine) {
             .await;
         before = server.database.number(noted).await;
     }
-    let used = "select count(*) from api_keys where last_used_at is not null";
     assert_eq!(server.database.number(used).await, 1);
 }

@@ -76,8 +76,7 @@ impl Telemetry {
 
     /// Decides which traces are kept.
     pub fn tracing(&self) -> Tracing {
-        let tracing = self.pipeline.as_ref().map_or_else(Tracing::off, Pipeline::tracing);
-        tracing.continuing(self.continues_traces)
+        self.pipeline.as_ref().map_or_else(|| Tracing::off(self.continues_traces), Pipeline::tracing)
     }
 
     /// Counts of what was logged.

@@ -8,6 +8,7 @@ mod export;
 mod pipeline;
 mod settings;
 mod spans;
+mod values;
 
 pub use context::TraceParent;
 pub use pipeline::{SpanCounts, Tracing};

@@ -42,14 +42,9 @@ pub struct SpanCounts {
 }
 
 impl Tracing {
-    /// Keeps nothing.
-    pub const fn off() -> Self {
-        Self { kept: None, continues: true }
-    }
-
-    /// The same, but traces of callers are not continued where they should not be.
-    pub(crate) fn continuing(self, continues: bool) -> Self {
-        Self { continues, ..self }
+    /// Keeps nothing. `continues` says whether answers go on with the ids of callers' traces.
+    pub const fn off(continues: bool) -> Self {
+        Self { kept: None, continues }
     }
 
     /// The same for what makes no spans.

@@ -25,8 +25,8 @@ fail() { echo "test-api-contract.sh: $*" >&2; exit 1; }
 case "${1:-}" in -h | --help) usage; exit 0 ;; esac
 cd "$(dirname "$0")/.."
 python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "Python 3.11 or newer with venv is missing (Debian: apt-get install python3-venv)"
-# Node.js knows its own authorities only; a network that has another one has it among the system's.
-[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+# shellcheck source=scripts/node/authorities.sh
+. scripts/node/authorities.sh
 command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or newer with npm"
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "Node.js $(node --version) is too old: install 20 or newer"
 command -v flock >/dev/null || fail "flock is missing (Debian: apt-get install util-linux)"

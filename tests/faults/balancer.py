@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from pathlib import Path
 
-from machine import as_postgres, free_port, until
+from daemon import Daemon
+from machine import free_port, until
 
 # A server that takes no connections ends the client's at once; health checks are for those who do not say where to go.
 CONFIGURATION = """
@@ -25,26 +25,22 @@ listen database
 """
 
 
-class HaProxy:
+class HaProxy(Daemon):
     """By its administrator's socket it is told where to lead, from one moment to the next."""
 
     def __init__(self, folder: Path, servers: dict[str, int]) -> None:
-        self.folder, self.servers, self.port = folder / "haproxy", servers, free_port()
-        self.folder.mkdir()
-        self.as_owner = as_postgres(self.folder)
+        super().__init__(folder, "haproxy")
+        self.servers, self.port = servers, free_port()
         self.file = self.folder / "haproxy.cfg"
         lines = "\n  ".join(f"server {name} 127.0.0.1:{port} disabled" for name, port in servers.items())
         self.file.write_text(CONFIGURATION.format(folder=self.folder, port=self.port, servers=lines))
-        self.process: subprocess.Popen | None = None
 
     async def start(self) -> None:
         """Starts it; it leads nowhere yet."""
-        with (self.folder / "haproxy.log").open("ab") as log:
-            command = [*self.as_owner, "/usr/sbin/haproxy", "-db", "-f", str(self.file)]
-            self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.spawn("/usr/sbin/haproxy", "-db", "-f", self.file)
 
         async def answers() -> bool:
-            assert self.process.poll() is None, (self.folder / "haproxy.log").read_text()
+            self.assert_running()
             try:
                 return bool(await self.tell("show info"))
             except OSError:
@@ -70,9 +66,3 @@ class HaProxy:
             commands += [f"shutdown sessions server database/{other}" for other in others]
         said = (await self.tell(*commands)).strip()
         assert not said, f"HAProxy: {said}"
-
-    def close(self) -> None:
-        """Ends it."""
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()

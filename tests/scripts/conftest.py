@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from shell import Shell
+from shell import REPOSITORY, Shell
+
+# Where tests of containers have what is needed here, too.
+sys.path.insert(0, str(REPOSITORY / "tests/containers"))
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from machine import wait_until
 
 BIN = Path(os.environ["TEST_POSTGRES_BIN"])
 # Clients come from here, as from other pods: not from 127.0.0.1, for which pg_hba.conf has lines of its own.
@@ -76,13 +76,6 @@ set -e
 {STEPS}
 if [ ! -s "$PGDATA/PG_VERSION" ]; then initialise; fi
 """
-
-
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 def expanded(text: str, environment: dict[str, str]) -> str:

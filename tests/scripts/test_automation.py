@@ -76,6 +76,13 @@ def test_shell_scripts() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_shell_of_the_chart() -> None:
+    """It runs in other people's images, so it is plain sh."""
+    scripts = sorted((REPOSITORY / "helm/order-food/files").glob("*/*.sh"))
+    done = subprocess.run(["shellcheck", "--shell=sh", *scripts], capture_output=True, text=True)
+    assert scripts and done.returncode == 0, done.stdout
+
+
 @each_workflow
 def test_everything_is_pinned_by_digest(file: Path) -> None:
     text = file.read_text()

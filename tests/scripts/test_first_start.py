@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from postgres_pod import BIN, Pod, expanded, wait_until
+from machine import render, wait_until
+from postgres_pod import AS_POSTGRES, BIN, Pod, expanded
 from shell import REPOSITORY
-
-sys.path.insert(0, str(REPOSITORY / "tests/containers"))
-from machine import render  # noqa: E402
 
 # Each with whether the shop's database is complete after it.
 STEPS = {
@@ -38,9 +35,8 @@ def initdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
         each.chmod(0o755)
     shutil.chown(folder, "postgres", "postgres")
     (folder / "password").write_text("demo-password")
-    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     made = [BIN / "initdb", "--no-sync", "--username=order_food", f"--pwfile={folder}/password", "-D", folder / "data"]
-    subprocess.run([*as_postgres, *made], check=True, capture_output=True, cwd="/")
+    subprocess.run([*AS_POSTGRES, *made], check=True, capture_output=True, cwd="/")
     return folder / "data"
 
 
@@ -52,14 +48,12 @@ def pod(tmp_path: Path, initdb: Path, objects: list[dict]) -> Iterator[Callable[
         each.chmod(0o755)
 
     def make(official: bool = True) -> Pod:
-        made.append(Pod(tmp_path / f"pod-{len(made)}", initdb, objects, official))
+        folder = tmp_path / f"pod-{len(made)}"
+        folder.mkdir()
+        made.append(Pod(folder, initdb, objects, official))
         return made[-1]
 
-    def with_folder(official: bool = True) -> Pod:
-        (tmp_path / f"pod-{len(made)}").mkdir()
-        return make(official)
-
-    yield with_folder
+    yield make
     for each in made:
         each.kill()
 
@@ -179,24 +173,21 @@ def test_data_with_a_table_are_left_alone(pod: Callable[..., Pod], damage: str) 
         assert shop.sql("select id from orders") == "42"
 
 
-def test_a_database_of_another_name_is_left_alone(pod: Callable[..., Pod]) -> None:
+# Statements after which the shop's database is gone, and a table is in another one.
+ELSEWHERE = {
+    "former": ("alter database order_food rename to former", "create table orders (id int)"),
+    "postgres": ("drop database order_food", "create table notes (id int)"),
+}
+
+
+@pytest.mark.parametrize("database", ELSEWHERE)
+def test_tables_in_another_database_are_left_alone(pod: Callable[..., Pod], database: str) -> None:
     shop = pod()
     shop.serve()
     shop.up()
-    shop.sql("alter database order_food rename to former", "postgres")
-    shop.sql("create table orders (id int)", "former")
-    shop.kill()
-    before = snapshot(shop)
-    assert shop.prepare() == ""
-    assert snapshot(shop) == before
-
-
-def test_tables_in_the_database_postgres_are_left_alone(pod: Callable[..., Pod]) -> None:
-    shop = pod()
-    shop.serve()
-    shop.up()
-    shop.sql("drop database order_food", "postgres")
-    shop.sql("create table notes (id int)", "postgres")
+    away, table = ELSEWHERE[database]
+    shop.sql(away, "postgres")
+    shop.sql(table, database)
     shop.kill()
     before = snapshot(shop)
     assert shop.prepare() == ""
@@ -343,13 +334,6 @@ def test_kubernetes_leaves_the_scripts_as_they_are(objects: list[dict]) -> None:
     files = REPOSITORY / "helm/order-food/files/postgresql"
     assert expanded(prepare["args"][0], names) == (files / "prepare.sh").read_text()
     assert expanded(server["readinessProbe"]["exec"]["command"][-1], names) == (files / "ready.sh").read_text()
-
-
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck comes with scripts/test-containers.sh")
-@pytest.mark.parametrize("file", sorted((REPOSITORY / "helm/order-food/files/postgresql").glob("*.sh")), ids=lambda file: file.name)
-def test_the_scripts_are_plain_sh(file: Path) -> None:
-    done = subprocess.run(["shellcheck", "--shell=sh", file], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
 
 
 # docker-compose.yml has the same image, and its entry point makes the database.

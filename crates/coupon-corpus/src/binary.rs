@@ -1,17 +1,17 @@
-//! What is no text: told by how it begins, or by a byte that no text has.
+//! Recognizes content that is not text: by its first bytes, or by a NUL byte.
 
 use std::fmt;
 
-/// Something other than lines of UTF-8.
+/// A kind of content that is not text in UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binary {
     /// A tar archive.
     Tar,
-    /// A zip archive, as spreadsheets are stored, too.
+    /// A zip archive; newer spreadsheets are zip archives, too.
     Zip,
-    /// A spreadsheet of Excel before 2007.
+    /// A spreadsheet from Excel before 2007.
     OldExcel,
-    /// gzip, where it was taken apart already or is not expected.
+    /// gzip within gzip, or gzip in a file that must not be compressed.
     Gzip,
     /// bzip2.
     Bzip2,
@@ -23,19 +23,19 @@ pub enum Binary {
     SevenZip,
     /// PDF.
     Pdf,
-    /// Text of 16 bits a character.
+    /// UTF-16, with or without a byte order mark.
     Utf16,
-    /// Text of 32 bits a character.
+    /// UTF-32 with a byte order mark.
     Utf32,
-    /// Something with a NUL byte in it.
+    /// Any other content with a NUL byte in it.
     Nul,
 }
 
 impl Binary {
-    /// The byte that no text has.
+    /// A byte that text never contains.
     pub const NUL: u8 = 0;
 
-    /// What begins so, if it can be told from text.
+    /// The kind of content that begins with these bytes; `None` if they may be text.
     pub fn beginning(bytes: &[u8]) -> Option<Self> {
         // POSIX, ustar interchange format: the magic is in the header of the first member.
         const TAR_MAGIC_AT: usize = 257;
@@ -55,14 +55,14 @@ impl Binary {
         if let Some((_, binary)) = magics.iter().find(|(magic, _)| bytes.starts_with(magic)) {
             return Some(*binary);
         }
-        // bzip2 begins with letters: those of the first block belong to it.
+        // The magic of bzip2 is letters and a digit, as text is, so the magic of its first block is compared, too.
         if matches!(bytes, [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]) {
             return Some(Self::Bzip2);
         }
         if bytes.get(TAR_MAGIC_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
             return Some(Self::Tar);
         }
-        // Without a byte order mark: every second byte of Latin letters and digits is NUL.
+        // UTF-16 without a byte order mark: every second byte of Latin letters and digits is NUL.
         match bytes {
             [a, Self::NUL, b, Self::NUL, ..] | [Self::NUL, a, Self::NUL, b, ..]
                 if *a != Self::NUL && *b != Self::NUL =>
@@ -74,7 +74,7 @@ impl Binary {
     }
 }
 
-/// What it is and what to do, to be read after "is".
+/// Names the kind and says how to mend the file; the text continues a sentence after "is".
 impl fmt::Display for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! The whole way: all files are read, then partitions are compared.
+//! The whole digest: it reads all files, then compares the partitions.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -160,7 +160,7 @@ pub fn digest(
     Ok(Corpus { codes, codes_by_file, same, contained, lines, malformed_lines })
 }
 
-/// How many lines of each file are codes.
+/// Counts the lines of each file that are codes.
 fn codes_by_file(piles: &[Piles], places: &[(&Class, (usize, usize))], files: usize) -> Vec<u64> {
     let mut codes = vec![0; files];
     for (_, (class, partition)) in places {

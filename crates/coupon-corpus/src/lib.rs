@@ -5,7 +5,8 @@
 //!
 //! Lines become numbers ([`code`]), which are spread over partitions by a random bijection ([`class`]) and collected
 //! there, in memory or in a nameless temporary file ([`partition`], [`spill`]). Then each partition is compared by
-//! itself ([`matching`], [`likeness`]), and what is found is sorted ([`results`]). [`digest`] puts threads to all of that.
+//! itself ([`matching`], [`likeness`]), and the codes found are sorted ([`results`]). [`digest`] runs all of that on
+//! several threads.
 
 mod binary;
 mod class;
@@ -41,9 +42,10 @@ pub struct Corpus {
     pub codes: Codes,
     /// How many lines of each file are codes, in the order of the files.
     pub codes_by_file: Vec<u64>,
-    /// Files that hold the same codes. Their order, repeated and malformed lines, and compression make no difference.
+    /// Groups of files that hold the same codes. The order of lines, repeated lines, malformed lines and compression
+    /// make no difference.
     pub same: Vec<Same>,
-    /// Files of which nearly all codes are in another one, as far as the comparison shows it.
+    /// Files that share nearly all their codes with another file. In large sets this is an estimate.
     pub contained: Vec<Contained>,
     /// All lines.
     pub lines: u64,
@@ -57,7 +59,7 @@ pub enum CorpusError {
     /// A file is truncated, corrupt, or gone.
     #[error("{name}, about byte {offset}: cannot be read")]
     Unreadable {
-        /// Which file.
+        /// The name of the file.
         name: String,
         /// How much of it was read.
         offset: u64,
@@ -71,19 +73,19 @@ pub enum CorpusError {
     /// A line is longer than any code file has.
     #[error("{name}: the line at byte {offset} of the text is longer than {} bytes", reading::MAX_LINE_BYTES)]
     LineTooLong {
-        /// Which file.
+        /// The name of the file.
         name: String,
         /// Where the line begins in its text.
         offset: u64,
     },
-    /// A file is no text.
+    /// A file is not text.
     #[error("{name}: what stands at byte {offset} of the text is {what}")]
     Binary {
-        /// Which file.
+        /// The name of the file.
         name: String,
-        /// Where that shows in its text.
+        /// The position in its text at which that shows.
         offset: u64,
-        /// What it is instead.
+        /// The file's kind.
         what: Binary,
     },
     /// There are more files than can be told apart.

@@ -1,44 +1,45 @@
-//! Which files hold the same codes, and which hold nearly all codes of another. It is found out while partitions are
-//! compared anyway.
+//! Finds files that hold the same codes, and files that share nearly all their codes with another file. It looks at the
+//! codes while partitions are compared anyway.
 //!
-//! Files are in one group as long as no code has told them apart. Files that differ are told apart by their first few
-//! codes; soon every group has one file, and nothing is left to do. For files that are the same every code is looked
-//! at, so the answer is exact. What is said about parts of files is an estimate: in large sets only some partitions are
-//! looked at, which are a random sample.
+//! At first all files form one group. A code that is in some files of a group, but not in all, divides the group. Files
+//! that differ are usually divided by their first few codes; then every group has one file, and nothing is left to do.
+//! For files that are the same, every code is looked at, so that answer is exact. The share of common codes is an
+//! estimate: in large sets only a random sample of the partitions is looked at.
 
 use std::collections::HashMap;
 
 /// Files that hold exactly the same codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Same {
-    /// Which files, in their order.
+    /// The indexes of the files, in ascending order.
     pub files: Vec<usize>,
-    /// How many codes each of them holds.
+    /// The number of codes that each of them holds.
     pub codes: u64,
 }
 
-/// A file of which nearly all codes are in another one, too.
+/// A file that shares nearly all its codes with another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contained {
-    /// The file.
+    /// The index of the file.
     pub file: usize,
-    /// The other one, which may hold more.
+    /// The index of the other file, which may hold more codes.
     pub within: usize,
-    /// About what part of its codes that is.
+    /// The estimated share of its codes that are in the other file, in percent.
     pub percent: u64,
 }
 
-/// What one thread has seen of all files.
+/// The groups and counts that one thread has gathered from its partitions.
 pub(crate) struct Likeness {
     /// The group of each file.
     group_of: Vec<u16>,
-    /// How many files and how many codes each group has.
+    /// The number of files and of codes of each group.
     groups: Vec<Group>,
-    /// Groups of more than one file.
+    /// The number of groups of more than one file.
     undecided: usize,
     sample: Option<Sample>,
-    /// How often a file of each group is among the files at hand, and which groups that are; empty between uses.
+    /// For each group, the number of its files that `divide` is given; all 0 between its calls.
     hits: Vec<u16>,
+    /// The groups that the last call of `divide` found such files in. Groups of one file are left out.
     hit: Vec<u16>,
 }
 
@@ -48,10 +49,9 @@ struct Group {
     codes: u64,
 }
 
-/// How many codes files have in common, in some of the partitions.
+/// Counts the codes that files have in common, in some of the partitions.
 struct Sample {
-    files: usize,
-    /// One partition in so many.
+    /// One partition in this many is looked at.
     every: usize,
     is_due: bool,
     sizes: Vec<u64>,
@@ -59,13 +59,13 @@ struct Sample {
 }
 
 impl Sample {
-    /// More files would need more room, and more time for each code.
+    /// There is no sample of more files: it would need more memory, and more time for each code.
     const MOST_FILES: usize = 64;
-    /// Up to so many codes all of them are looked at.
+    /// Up to this many codes, every partition is looked at.
     const FEW_CODES: u64 = 1 << 20;
-    /// One partition in so many of more codes.
+    /// Above [`Self::FEW_CODES`], one partition in this many is looked at.
     const EVERY: usize = 16;
-    /// Fewer codes say little.
+    /// A file with fewer codes in the sample is not judged.
     const LEAST_CODES: u64 = 64;
     const LEAST_PERCENT: u64 = 90;
 
@@ -73,18 +73,17 @@ impl Sample {
         for file in bits(&[files]) {
             self.sizes[file] += 1;
             for other in bits(&[files & !(1 << file)]) {
-                self.common[file * self.files + other] += 1;
+                self.common[file * self.sizes.len() + other] += 1;
             }
         }
     }
 }
 
 impl Likeness {
-    /// Of so many files, which hold so many lines that are codes.
+    /// `codes` is the number of lines in all files that are codes.
     pub(crate) fn new(files: usize, codes: u64) -> Self {
         let group = Group { files: u16::try_from(files).unwrap_or(u16::MAX), codes: 0 };
         let sample = (files <= Sample::MOST_FILES).then(|| Sample {
-            files,
             every: if codes > Sample::FEW_CODES { Sample::EVERY } else { 1 },
             is_due: false,
             sizes: vec![0; files],
@@ -100,7 +99,7 @@ impl Likeness {
         }
     }
 
-    /// A partition begins in which files have so many lines that are codes.
+    /// Begins a partition. `counts` holds the number of lines of each file that are codes of this partition.
     pub(crate) fn begin(&mut self, partition: usize, counts: &[u64]) {
         if let Some(sample) = &mut self.sample {
             sample.is_due = partition.is_multiple_of(sample.every);
@@ -114,13 +113,13 @@ impl Likeness {
         }
     }
 
-    /// Whether anything is to be learned from the codes of the present partition.
+    /// Whether the codes of the present partition can still tell anything new.
     pub(crate) fn is_curious(&self) -> bool {
         self.undecided > 0 || self.sample.as_ref().is_some_and(|sample| sample.is_due)
     }
 
-    /// Leaves at most one file of a group among the large ones, whose codes are not collected: two of those could not
-    /// be told apart.
+    /// Clears `is_large` for all but the first large file of each group. Codes of large files are not collected, so two
+    /// large files of one group could not be told apart.
     pub(crate) fn keep_one_of_each_group(&self, is_large: &mut [bool]) {
         if self.undecided == 0 {
             return;
@@ -133,7 +132,7 @@ impl Likeness {
         }
     }
 
-    /// A code stands in these files, a bit for each, and in no other.
+    /// Notes a code that stands in these files, a bit for each, and in no others.
     pub(crate) fn note(&mut self, files: &[u64]) {
         if self.undecided > 0 {
             self.divide(files);
@@ -148,7 +147,7 @@ impl Likeness {
         }
     }
 
-    /// So many lines of a file are codes that stand in none of the files of its group.
+    /// Notes a number of lines of a file with codes that no other file of its group holds.
     pub(crate) fn note_alone(&mut self, file: usize, lines: u64) {
         if lines == 0 {
             return;
@@ -163,8 +162,8 @@ impl Likeness {
         }
     }
 
-    /// Divides each group into those of its files that are among these and those that are not. Leaves the groups of the
-    /// former in `hit`.
+    /// Divides each group into its files that are among `files` and its other files. Leaves the groups of the former in
+    /// `hit`.
     fn divide(&mut self, files: &[u64]) {
         self.hit.clear();
         for file in bits(files) {
@@ -200,7 +199,8 @@ impl Likeness {
     }
 }
 
-/// What all threads have seen together: each has looked at other codes.
+/// Joins the findings of all threads. Each thread has looked at other codes, so files are the same only if every thread
+/// has them in one group.
 pub(crate) fn conclude(seen: &[Likeness]) -> (Vec<Same>, Vec<Contained>) {
     let files = seen.first().map_or(0, |likeness| likeness.group_of.len());
     let mut by_groups: HashMap<Vec<u16>, Vec<usize>> = HashMap::new();
@@ -218,7 +218,7 @@ pub(crate) fn conclude(seen: &[Likeness]) -> (Vec<Same>, Vec<Contained>) {
             let codes = codes.map(|(likeness, group)| likeness.groups[usize::from(group)].codes).sum();
             Same { files, codes }
         })
-        // Files without a code are alike, too, and it says nothing.
+        // Files without any code would count as the same, too.
         .filter(|same| same.codes > 0)
         .collect();
     same.sort_by_key(|same| same.files[0]);
@@ -240,7 +240,7 @@ fn contained(seen: &[Likeness], files: usize, same: &[Same]) -> Vec<Contained> {
     let mut contained = Vec::new();
     for file in 0..files {
         let own = size(file);
-        // Of two that are nearly the same, the smaller one is a part of the other.
+        // Of two files that are nearly the same, the smaller one is a part of the other.
         let others =
             (0..files).filter(|other| (size(*other), *other) > (own, file) && !is_same(file, *other));
         if let Some((common, within)) = others.map(|other| (common(file, other), other)).max()
@@ -253,7 +253,7 @@ fn contained(seen: &[Likeness], files: usize, same: &[Same]) -> Vec<Contained> {
     contained
 }
 
-/// Which bits are set.
+/// The positions of the bits that are set.
 fn bits(words: &[u64]) -> impl Iterator<Item = usize> {
     words.iter().enumerate().flat_map(|(at, word)| {
         let mut rest = *word;

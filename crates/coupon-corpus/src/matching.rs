@@ -21,8 +21,8 @@ pub(crate) struct Matching<'m> {
 }
 
 impl Matching<'_> {
-    /// Hands every code of the partition that stands in enough files to `found`, with the number of files; and tells
-    /// `likeness` which files have which codes.
+    /// Hands every code of the partition that stands in enough files to `found`, with the number of files. Tells
+    /// `likeness` the files of each code.
     pub(crate) fn run(
         &self,
         class: &Class,
@@ -77,8 +77,8 @@ impl Matching<'_> {
         Ok(())
     }
 
-    /// Fills the table with the codes of a round, and counts those of the largest files that stand in none of the
-    /// others. `false` if there are too many.
+    /// Fills the table with the codes of a round. Counts in `alone` the lines of each large file with codes that the
+    /// table does not hold. Returns `false` if the table has no room for all codes.
     fn look(
         &self,
         class: &Class,
@@ -135,13 +135,13 @@ fn largest(counts: &[u64], number: usize) -> Vec<bool> {
     is_large
 }
 
-/// What became of a code.
+/// The outcome of noting a code.
 enum Noted {
-    /// The table has it.
+    /// The table holds the code.
     Known,
-    /// The table does not have it, and needs not.
+    /// The table does not hold the code and need not.
     Unknown,
-    /// The table should have it and has no room.
+    /// The table should hold the code, but has no room.
     Full,
 }
 
@@ -175,7 +175,7 @@ impl Table {
         self.used = 0;
     }
 
-    /// Notes that a code stands in a file; one that is not there yet only if it `may_be_new`.
+    /// Notes that a code stands in a file. A code that the table does not hold yet is added only if it `may_be_new`.
     fn note(&mut self, remainder: u64, file: u16, may_be_new: bool) -> Noted {
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         let mask = self.keys.len() - 1;
@@ -199,7 +199,7 @@ impl Table {
         }
     }
 
-    /// The codes, and the files in which each stands.
+    /// The codes, each with the files it stands in, a bit for each.
     fn entries(&self) -> impl Iterator<Item = (u64, &[u64])> {
         let files = self.files.chunks_exact(self.words);
         self.keys.iter().zip(files).filter(|(key, _)| **key != 0).map(|(key, files)| (key - 1, files))

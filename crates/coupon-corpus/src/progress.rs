@@ -1,10 +1,10 @@
-//! How far a digest is.
+//! The progress of a digest.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::CorpusError;
 
-/// How far it is. Others look at it, and may call it off.
+/// The progress of a digest. Other threads may look at it, and may call the digest off.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub(crate) bytes_read: AtomicU64,
@@ -37,7 +37,7 @@ impl Progress {
         self.spilled_bytes.store(all_bytes, Ordering::Relaxed);
     }
 
-    /// Makes it end soon, with [`CorpusError::Cancelled`].
+    /// Makes the digest end soon, with [`CorpusError::Cancelled`].
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }

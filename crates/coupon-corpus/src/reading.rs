@@ -1,5 +1,5 @@
-//! Files are read once, each by one thread as long as there are more files than threads; then threads without a file of
-//! their own take text from the others.
+//! Reads all files once. Each file is read by one thread. When there are no more files than threads, threads without a
+//! file of their own take text from the others.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::scan::{Scanner, Tally, Unscanned};
 use crate::source::Counted;
 use crate::{Binary, CorpusError, CouponSource};
 
-/// Text taken from a file at a time: with the buffers it is written to, it stays in a core's cache.
+/// The amount of text taken from a file at a time. It stays in a core's cache, with the buffers it is written to.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// No line of a coupon file comes near this.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -23,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Whole lines of a file.
 struct Chunk {
     file: u16,
-    /// Where it begins in the text of the file.
+    /// The position in the text of the file at which the lines begin.
     offset: u64,
     buffer: Vec<u8>,
     bytes: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Reading<'r> {
     progress: &'r Progress,
     /// Threads that have no file and wait for chunks.
     idle: AtomicUsize,
-    /// Set when one has failed: the others need not go on.
+    /// Set when a thread has failed, so that the others stop.
     has_failed: AtomicBool,
 }
 
@@ -65,12 +65,12 @@ impl<'r> Reading<'r> {
         partitions: impl Fn() -> Partitions<'s> + Sync,
     ) -> Result<(Vec<Piles>, Tally), CorpusError> {
         let (give, take) = crossbeam_channel::bounded(threads);
-        // Each reader has a sender of its own: when the last one is done, threads that wait for chunks are, too.
+        // Each reader has a sender of its own. When the last reader is done, threads waiting for chunks are done, too.
         let senders = Mutex::new(vec![give; threads]);
         let worked = all(threads, || {
             let give = senders.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut worker = Worker { reading: self, codes: partitions(), tally: Tally::default() };
-            // Dropped before helping: a thread that waits for chunks must not be one that others wait for.
+            // `give` is dropped before helping: a thread that waits for chunks must not be one that others wait for.
             let outcome = give
                 .map_or(Ok(()), |give| worker.read_files(&give))
                 .and_then(|()| worker.help(&take))
@@ -109,7 +109,7 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// Takes chunks of others until there are none.
+    /// Scans chunks of other threads until there are no more.
     fn help(&mut self, take: &Receiver<Chunk>) -> Result<(), CorpusError> {
         self.reading.idle.fetch_add(1, Ordering::Relaxed);
         for chunk in take {
@@ -182,7 +182,7 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// Gives the chunk to an idle thread, or else scans it here. Returns a buffer that begins with what came after it.
+    /// Gives the chunk to an idle thread, or else scans it here. Returns a buffer that begins with the text after it.
     fn pass_on(&mut self, chunk: Chunk, filled: usize, give: &Sender<Chunk>) -> Result<Vec<u8>, CorpusError> {
         let rest = chunk.bytes..filled;
         let mut chunk = chunk;

@@ -11,12 +11,12 @@ pub(crate) struct Tally {
     pub malformed_lines: u64,
 }
 
-/// Why text was not read to its end.
+/// The reason why text was not scanned to its end.
 #[derive(Debug)]
 pub(crate) enum Unscanned {
-    /// This byte is NUL.
+    /// The byte at this position is NUL.
     Nul(usize),
-    /// A code could not be put away.
+    /// A code could not be stored.
     Failed(CorpusError),
 }
 
@@ -117,7 +117,7 @@ impl Scanner {
         if let Some(number) = self.rule.number(line) {
             codes.sink(self.classes[line.len()], file).push(number)?;
         } else if let Some(at) = memchr::memchr(Binary::NUL, whole) {
-            // Only here: a line with NUL in it is never a code.
+            // Only here: a line with a NUL byte is never a code, so the fast path never meets one.
             return Err(Unscanned::Nul(at));
         } else {
             tally.malformed_lines += u64::from(!line.is_empty());

@@ -51,7 +51,7 @@ impl Spill {
     pub(crate) fn append(&self, file: u16, content: &[u8], used: usize) -> Result<Block, CorpusError> {
         let pages_bytes = used.next_multiple_of(Self::PAGE_BYTES);
         let stored = &content[..pages_bytes.min(content.len())];
-        // Whole pages, which is what the disk gives, whether or not the last one is written whole.
+        // The disk gives whole pages, even if the last one is not written whole.
         let taken = pages_bytes as u64;
         if self.all_bytes.fetch_add(taken, Ordering::Relaxed) + taken > self.limit_bytes {
             let (directory, limit_bytes) = (self.directory.clone(), self.limit_bytes);

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// The bytes of an amount: `67108864`, `512MiB`, `1.5Gi`, `500M`, `4e9`; a part of a byte counts as one. `None` if it is
-/// no amount, or more than can be counted. `500MB` is refused: some mean `500M` by it, others `500Mi`.
+/// Reads an amount of bytes: `67108864`, `512MiB`, `1.5Gi`, `500M`, `4e9`. A part of a byte counts as a whole one.
+/// Returns `None` for other texts, and for amounts above [`u64::MAX`]. `500MB` is refused: some people mean `500M` by
+/// it, others `500Mi`.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -21,7 +22,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
     u64::try_from(amount.div_ceil(divisor)).ok()
 }
 
-/// What a unit multiplies by, and divides by.
+/// The factor and the divisor that a unit stands for.
 fn factor(unit: &str) -> Option<(u128, u128)> {
     let exponent = unit.strip_prefix(['e', 'E']).filter(|exponent| !exponent.is_empty());
     if let Some(exponent) = exponent
@@ -36,7 +37,7 @@ fn factor(unit: &str) -> Option<(u128, u128)> {
     };
     match unit {
         "" | "B" => Some((1, 1)),
-        // Kubernetes has it, and writes it itself for some amounts.
+        // Thousandths: Kubernetes accepts them, and writes some amounts in them.
         "m" => Some((1, 1000)),
         "Ki" | "Mi" | "Gi" | "Ti" | "Pi" | "Ei" | "KiB" | "MiB" | "GiB" | "TiB" | "PiB" | "EiB" => {
             Some((of(1024, &unit[..1])?, 1))
@@ -114,7 +115,7 @@ mod tests {
             "10 Mi x",
             "٣Mi",
         ] {
-            // "1e" is no exponent, and "e" no unit.
+            // "1e" has no exponent, and "e" is not a unit.
             assert_eq!(bytes(text), None, "{text}");
         }
     }

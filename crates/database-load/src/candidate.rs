@@ -1,4 +1,4 @@
-//! A file that may have to be loaded, and what is said about it.
+//! A file that may have to be loaded, with its span and its summary.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::source::Content;
 use crate::step::Step;
 use crate::{Counts, DataSet, Outcome, Summary};
 
-/// A file, and whether it differs from what is published.
+/// The file of a data set, and whether the same content is published already.
 pub(crate) struct Candidate {
     pub data_set: DataSet,
     pub content: Content,
@@ -23,7 +23,7 @@ impl Candidate {
         matches!(self.content, Content::None)
     }
 
-    /// The span of loading it, `dataload.loadProducts`.
+    /// The span of loading it, such as `dataload.loadProducts`.
     pub(crate) fn span(&self) -> Span {
         let name = match self.data_set {
             DataSet::Products => "dataload.loadProducts",
@@ -37,7 +37,7 @@ impl Candidate {
         span
     }
 
-    /// What became of the data set, also for its span, which ends.
+    /// Notes the outcome and the counts on the span of the step, ends the step, and returns the summary.
     pub(crate) fn summary(
         &self,
         mut step: Step,

@@ -1,9 +1,9 @@
-//! What the text of a cell says. Spreadsheets write one thing in several ways; what has a single meaning is read.
+//! Reads the text of cells. Spreadsheets write one value in several ways; a text with only one meaning is accepted.
 
 use domain::Scopes;
 
-/// `true` or `false` in any case. Numbers are refused: `1` may have slipped over from the next column. So are the words
-/// of other languages: there is no end to them.
+/// Reads `true` or `false` in any letter case. Numbers are refused: `1` may have slipped over from the next column.
+/// Words of other languages are refused, too: their list would never end.
 pub(crate) fn truth(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some(true),
@@ -12,26 +12,28 @@ pub(crate) fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// A name of several words as files, tables and messages have it: `Free lowest` and `FREE-LOWEST` are `free_lowest`.
+/// Brings a name into the form that files, tables and messages use: `Free lowest` and `FREE-LOWEST` become
+/// `free_lowest`.
 pub(crate) fn name(text: &str) -> String {
     let words =
         text.split(|c: char| c.is_whitespace() || matches!(c, '_' | '-')).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_").to_ascii_lowercase()
 }
 
-/// Scopes in any case, with blanks, commas or semicolons between them. `None` if one of them is unknown.
+/// Reads scopes in any letter case, with blanks, commas or semicolons between them. Returns `None` if one is unknown.
 pub(crate) fn scopes(text: &str) -> Option<Scopes> {
     let scopes = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
     scopes.map(name).collect::<Vec<_>>().join(" ").parse().ok()
 }
 
-/// A whole number without the decimals that a cell's format adds: `5` for `5.00`. Three of them may mean thousands.
+/// Removes the decimals that a cell's format adds to a whole number: `5.00` becomes `5`. Three decimals stay, because
+/// `5.000` may mean five thousand.
 pub(crate) fn whole(text: &str) -> &str {
     let number = text.strip_suffix(".00").or_else(|| text.strip_suffix(".0"));
     number.filter(|number| number.ends_with(|last: char| last.is_ascii_digit())).unwrap_or(text)
 }
 
-/// A percentage without its sign: `18` for `18%` and `18 %`.
+/// Removes the sign of a percentage: `18%` and `18 %` become `18`.
 pub(crate) fn percent(text: &str) -> &str {
     text.strip_suffix('%').map_or(text, str::trim_end)
 }

@@ -5,15 +5,15 @@ use coupon_corpus::Corpus;
 use crate::coupon_files::CouponFile;
 use crate::{CouponOptions, LoadError};
 
-/// From so many codes on, the same ones in two files are a copy. Fewer are what a small shop types into both files to
-/// make them valid, and what is loaded for trying things out.
+/// Files that hold the same codes count as copies from this many codes on. A small shop types fewer codes into several
+/// files to make them valid, and so does a tester.
 const LEAST_CODES: u64 = 10;
 
-/// Refuses files that hold the same codes, unless that is allowed, and warns of what may be a copy.
+/// Refuses files that hold the same codes, unless that is allowed. Warns of files that may be copies.
 pub(crate) fn check(files: &[CouponFile], corpus: &Corpus, options: &CouponOptions) -> Result<(), LoadError> {
     for same in &corpus.same {
         let names: Vec<_> = same.files.iter().map(|file| files[*file].name()).collect();
-        // In one file or more: then every code is valid anyway.
+        // If one file is enough, every code is valid anyway.
         let is_harmless = options.min_files == 1 || same.codes < LEAST_CODES;
         if !is_harmless && !options.allow_same_files {
             return Err(LoadError::SameFiles { files: names, codes: same.codes });

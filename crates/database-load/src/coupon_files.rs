@@ -43,7 +43,7 @@ impl CouponFile {
         }
     }
 
-    /// Its size, as it is on disk.
+    /// The size of the file, as it is on disk.
     pub(crate) fn size_bytes(&self) -> Result<u64, LoadError> {
         Ok(match self {
             Self::Path(path) => fs::metadata(path).map_err(|error| self.unreadable(error))?.len(),
@@ -51,7 +51,7 @@ impl CouponFile {
         })
     }
 
-    /// What the digest reads.
+    /// The source that the digest reads.
     pub(crate) fn source(&self) -> Result<CouponSource, LoadError> {
         Ok(CouponSource { name: self.name(), size_bytes: self.size_bytes()?, content: self.content() })
     }

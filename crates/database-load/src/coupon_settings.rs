@@ -1,15 +1,17 @@
-//! How coupon files are read, from the command line and its environment.
+//! The settings for reading coupon files, from the command line and its environment.
+
+use database::settings::truth;
 
 use crate::{MemoryBudget, SpillLimit};
 
-/// How to read coupon files.
+/// The settings for reading coupon files.
 #[derive(Debug, Clone, Copy)]
 pub struct CouponOptions {
-    /// In how many files a code must stand to be valid.
+    /// The number of files that must hold a code to make it valid.
     pub min_files: u32,
-    /// How much memory to use.
+    /// The memory to use at most.
     pub memory_budget: MemoryBudget,
-    /// How much disk to use for what does not fit into memory.
+    /// The disk to use at most for codes that do not fit into memory.
     pub spill_limit: SpillLimit,
     /// Whether files that hold the same codes count as several.
     pub allow_same_files: bool,
@@ -26,7 +28,7 @@ impl Default for CouponOptions {
     }
 }
 
-/// What `MEMORY_BUDGET` and its like say.
+/// The arguments and variables for reading coupon files.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct CouponArgs {
     /// Memory for reading coupon files, from 32MiB [default: the smaller of 512MiB and 60 % of the control group's limit]
@@ -37,16 +39,12 @@ pub struct CouponArgs {
     #[arg(long, env = "SPILL_SIZE_LIMIT", global = true)]
     spill_size_limit: Option<SpillLimit>,
     /// Load coupon files though some of them hold the same codes, so that one list counts as several files
-    #[arg(long, env = "ALLOW_SAME_FILES", global = true, value_parser = allow_same_files)]
+    #[arg(long, env = "ALLOW_SAME_FILES", global = true, value_parser = truth("ALLOW_SAME_FILES=true"))]
     allow_same_files: bool,
 }
 
-fn allow_same_files(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "is neither true nor false; example: ALLOW_SAME_FILES=true")
-}
-
 impl CouponArgs {
-    /// The options meant; what is not given is as by default.
+    /// The options of these arguments. Options that are not given have their default values.
     pub fn options(&self) -> CouponOptions {
         let default = CouponOptions::default();
         CouponOptions {

@@ -56,7 +56,14 @@ fn rows(codes: impl Iterator<Item = Result<(Code, u16), CorpusError>>) -> Result
     Ok(serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?)
 }
 
-async fn number(
+/// The number of codes that are published now.
+pub(crate) async fn published(mut connection: ConnectionRef<'_>) -> Result<u64, sqlx::Error> {
+    let generation = ledger::published_generation(connection.reborrow()).await?;
+    number(connection, COUNT, &[generation]).await
+}
+
+/// What a query counts, with these generations as its parameters.
+pub(crate) async fn number(
     connection: ConnectionRef<'_>,
     sql: &'static str,
     generations: &[i64],

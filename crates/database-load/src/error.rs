@@ -21,22 +21,22 @@ pub enum LoadError {
     /// A coupon file is damaged; nothing was written.
     #[error(transparent)]
     Coupons(CorpusError),
-    /// What does not fit into memory is more than may be put on the disk; nothing was written.
+    /// Codes that do not fit into memory need more disk than is allowed; nothing was written to the database.
     #[error(
         "coupon files need more than {limit} in {directory} for what does not fit into memory; allow more with \
          SPILL_SIZE_LIMIT (--spill-size-limit), or give more memory with MEMORY_BUDGET",
         directory = directory.display()
     )]
     SpillLimit {
-        /// The directory meant.
+        /// The directory for these codes.
         directory: PathBuf,
-        /// How much may be put there.
+        /// The disk that they may use there.
         limit: SpillLimit,
     },
     /// A coupon file has lines, but no code in them: it is something else, and would make all codes invalid.
     #[error("{0} holds no coupon code at all")]
     NoCodes(String),
-    /// One list is there several times.
+    /// Several coupon files hold the same codes.
     #[error(
         "{} hold the same {codes} codes, so that one list would count as {} files; remove all of them but one, or \
          allow it with --allow-same-files (ALLOW_SAME_FILES=true)",
@@ -46,18 +46,18 @@ pub enum LoadError {
     SameFiles {
         /// The names of the files.
         files: Vec<String>,
-        /// How many codes each of them holds.
+        /// The number of codes that each of them holds.
         codes: u64,
     },
-    /// Codes are published, and none would be.
+    /// Codes are published now, and this load would leave no valid one.
     #[error(
         "no code stands in at least {min_files} of the coupon files, which would make every published code \
          invalid ({published}); check the files, or allow it with --allow-empty (ALLOW_EMPTY=true)"
     )]
     NoValidCodes {
-        /// In how many files a code must stand.
+        /// The number of files that must hold a code to make it valid.
         min_files: u32,
-        /// How many codes are published.
+        /// The number of codes that are published now.
         published: u64,
     },
     /// No code can stand in so many files.
@@ -71,7 +71,7 @@ pub enum LoadError {
     /// There is nothing to load.
     #[error("{path} holds none of the files {expected}", path = .0.display(), expected = .1)]
     NothingToLoad(PathBuf, String),
-    /// It was called off; nothing more was written.
+    /// The load was called off; nothing more was written.
     #[error("the load was stopped before its end")]
     Interrupted,
     /// Another run held the lock too long.

@@ -1,4 +1,4 @@
-//! Why the program ends without having done what it was told, and its exit code.
+//! The ways in which the program can fail, and their exit codes.
 
 use std::io;
 
@@ -26,7 +26,7 @@ impl Failure {
             | Self::Load(
                 LoadError::Database(_)
                 | LoadError::Lock(LockError::Database(_) | LockError::File(..))
-                // The signal's exit code takes its place.
+                // Not seen outside: the program exits with the signal's code.
                 | LoadError::Interrupted,
             ) => 1,
             Self::Load(LoadError::SpillLimit { .. } | LoadError::Coupons(CorpusError::Spill { .. })) => 7,

@@ -1,4 +1,4 @@
-//! The header of a CSV file: where each column stands, and what stands between them.
+//! The header of a CSV file: the position of each column, and the separator between them.
 
 use csv::{ByteRecord, StringRecord};
 
@@ -20,28 +20,29 @@ pub(crate) const fn optional(name: &'static str) -> Column {
     Column { name, is_required: false }
 }
 
-/// What is wrong, and where: a column's name, or its number where it has no name that may be shown.
+/// A fault of a header or a record. The column is its name, or its number if it has no name that may be shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
     pub column: Option<String>,
     pub message: String,
 }
 
-/// The first record that has anything in it.
+/// The first record with a cell that is not empty.
 pub(crate) struct Header {
     pub separator: Separator,
     pub line: u64,
-    /// What the file says. What is not UTF-8 is `None`.
+    /// The text of each cell; `None` if it is not UTF-8.
     cells: Vec<Option<String>>,
-    /// Which known column each cell names, in any case.
+    /// The known column that each cell names, in any letter case.
     columns: Vec<Option<Column>>,
 }
 
 impl Header {
-    /// Takes the separator with which most of the names are known; in case of doubt the comma.
+    /// Reads the header with the separator that makes most of its names known. In case of doubt that is the comma.
     pub fn find(text: &[u8], columns: &[Column]) -> Self {
-        let mut best = Self::read(text, Separator::Comma, columns);
-        for separator in Separator::ALL {
+        let [usual, others @ ..] = Separator::ALL;
+        let mut best = Self::read(text, usual, columns);
+        for separator in others {
             let other = Self::read(text, separator, columns);
             if other.likelihood() > best.likelihood() {
                 best = other;
@@ -74,7 +75,7 @@ impl Header {
         (self.columns.iter().flatten().count(), self.cells.len() > 1)
     }
 
-    /// Whether all columns are known, and all that must be there are. Empty cells are padding.
+    /// Checks that each column is known and stands once, and that no required one is missing. Empty cells are padding.
     pub fn check(&self, columns: &[Column]) -> Result<(), Misfit> {
         let misfit = |column: &str, message: &str| {
             let separator = match self.separator {
@@ -104,18 +105,18 @@ impl Header {
         Ok(())
     }
 
-    /// Where a column stands.
+    /// The position of a column.
     pub fn at(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|at| at.is_some_and(|at| at.name == column))
     }
 
-    /// The name of the column at a place, or else its number. What is no column's name may be a key.
+    /// The name of the known column at a position, or else its number. An unknown name is not shown: it may be a key.
     pub fn name(&self, at: usize) -> String {
         let column = self.columns.get(at).copied().flatten();
         column.map_or_else(|| (at + 1).to_string(), |column| column.name.to_owned())
     }
 
-    /// Whether a record's values stand where the header has columns. Empty cells may be missing at its end.
+    /// Checks that the values of a record stand in columns of the header. Empty cells may be missing at its end.
     pub fn check_fit(&self, record: &StringRecord) -> Result<(), Misfit> {
         let (fields, columns) = (record.len(), self.columns.len());
         let is_filled = |at: usize| record.get(at).is_some_and(|field| !field.is_empty());
@@ -128,7 +129,8 @@ impl Header {
             let message = format!("has {fields} {noun}, the header has {columns}; {what_to_do}");
             Err(Misfit { column: None, message })
         };
-        // Without a value in the last column, a comma within a value may have pushed the others along: 1,50.
+        // Empty cells beyond the header are padding only if the last column has a value. Otherwise a comma within a
+        // value, such as 1,50, may have pushed the others along.
         let last = self.columns.iter().rposition(Option::is_some);
         let is_padded = (columns..fields).all(|at| !is_filled(at)) && last.is_some_and(is_filled);
         if fields > columns && !is_padded {

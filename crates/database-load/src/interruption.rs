@@ -1,4 +1,4 @@
-//! Calling a load off from outside, as a signal does.
+//! A handle for calling a load off from outside, as a signal does.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,14 +7,15 @@ use tokio::sync::watch;
 
 use crate::LoadError;
 
-/// Calls a load off; nothing that it has not published by then is kept. Cloning gives another handle.
+/// A handle for calling a load off. Data sets that are not published by then are not kept. A clone is another handle
+/// for the same load.
 #[derive(Debug, Clone, Default)]
 pub struct Interruption(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
     is_raised: watch::Sender<bool>,
-    /// The reading of coupon files, while it lasts.
+    /// The progress of reading coupon files, as long as it lasts.
     reading: Mutex<Weak<Progress>>,
 }
 
@@ -35,16 +36,16 @@ impl Interruption {
 
     /// Waits until the load is called off.
     pub async fn raised(&self) {
-        // The sender is held here, so it is not gone while this waits.
+        // Waiting fails only without a sender, and `self` holds it.
         let _ = self.0.is_raised.subscribe().wait_for(|is_raised| *is_raised).await;
     }
 
-    /// An error if the load is called off, for work that does not wait for anything.
+    /// Fails if the load is called off. Work that never awaits calls this from time to time.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         if self.is_raised() { Err(LoadError::Interrupted) } else { Ok(()) }
     }
 
-    /// The progress of coupon files that are read from now on.
+    /// A progress for reading coupon files from now on; calling the load off cancels it.
     pub(crate) fn reading(&self) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         *self.0.reading.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&progress);

@@ -29,7 +29,6 @@ mod row;
 mod seed;
 mod separator;
 mod source;
-mod spellings;
 mod spill_limit;
 mod step;
 mod table;

@@ -2,8 +2,8 @@
 
 use csv::Position;
 
-/// Finds the lines of records. The reader's own numbers are those of where it began to look for a record, which may be
-/// the second half of a line end, or empty lines.
+/// Finds the line numbers of records. The reader's own numbers would not do: it counts from the place where it began to
+/// look for a record, which may be the second half of a line end, or an empty line.
 pub(crate) struct Lines<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -15,7 +15,7 @@ impl<'b> Lines<'b> {
         Self { bytes, at: 0, line: 1 }
     }
 
-    /// The line of a record; records come in order.
+    /// The line on which a record begins. Records must be given in their order.
     pub fn at(&mut self, position: Option<&Position>) -> u64 {
         let start = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
         while let Some(byte) = self.bytes.get(self.at) {

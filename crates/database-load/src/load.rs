@@ -22,13 +22,13 @@ pub struct Options {
     pub dry_run: bool,
     /// Publish again what is published already.
     pub force: bool,
-    /// Take away all that is live of a data set if its file has no rows.
+    /// Retire everything that is live of a data set if its file has no rows.
     pub allow_empty: bool,
     /// How long to wait for another run.
     pub lock_wait: Duration,
     /// How to read coupon files.
     pub coupons: CouponOptions,
-    /// What calls the load off.
+    /// The handle that calls the load off.
     pub interruption: Interruption,
 }
 
@@ -88,7 +88,7 @@ impl Load<'_> {
         Ok(summaries)
     }
 
-    /// The step of loading a data set, and what it is loaded from and into.
+    /// A step of loading a data set. Its span names the file and the database.
     pub(crate) fn step(self, candidate: &Candidate) -> Step {
         let span = candidate.span();
         traces::set(&span, "db.system.name", self.url.engine());

@@ -61,7 +61,7 @@ impl Job {
         })
     }
 
-    /// Notes the database on the span of the run, if one is used.
+    /// Notes the database on the span of the run, if the run uses one.
     fn describe(&self, span: &Span) {
         if !self.print {
             traces::set(span, "db.system.name", self.url.engine());
@@ -121,7 +121,7 @@ async fn run(job: Job, telemetry: Telemetry) -> ExitCode {
     ExitCode::from(telemetry.end(signals).await.map_or(code, StopSignal::exit_code))
 }
 
-/// How the job ended.
+/// The end of a job: its exit code, and the reason if it was not done.
 struct End {
     code: u8,
     failure: Option<Reason>,
@@ -132,7 +132,7 @@ enum Reason {
     Stopped,
 }
 
-/// How long work that is called off is waited for, so that its spans end before they are sent.
+/// The longest wait for work that was called off. Its spans should end before the program sends them.
 const GRACE: Duration = Duration::from_secs(1);
 
 async fn work(job: Job, signals: &mut StopSignals) -> End {
@@ -146,7 +146,7 @@ async fn work(job: Job, signals: &mut StopSignals) -> End {
     let mut work = tokio::task::spawn_blocking(move || {
         let _inside = span.enter();
         let work = async {
-            // What waits for the database is dropped when called off, and with it its transaction.
+            // A load that waits for the database is dropped when it is called off, and its transaction with it.
             tokio::select! {
                 biased;
                 outcome = load(job, loads) => outcome,
@@ -164,7 +164,7 @@ async fn work(job: Job, signals: &mut StopSignals) -> End {
                     canceller.cancel().await;
                 }
             };
-            // How it ends makes no difference any more.
+            // The outcome makes no difference any more.
             let _ = tokio::join!(cancel, tokio::time::timeout(GRACE, work));
             tracing::warn!(?signal, "stopped; unfinished work is rolled back");
             return End { code: signal.exit_code(), failure: Some(Reason::Stopped) };

@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::header::required;
 use crate::row::Row;
-use crate::spellings::Spellings;
 use crate::table::{File, read};
 use crate::users::StoredClient;
 use crate::{Counts, Fault, LoadError};
+use domain::Spellings;
 
 /// What order files may refer to.
 pub(crate) struct Known<'k> {
-    /// By the letters of their names.
+    /// The normalized names of the clients.
     pub clients: HashSet<Cow<'k, str>>,
     pub products: HashMap<ProductId, &'k Product>,
 }

@@ -1,4 +1,4 @@
-//! What a file says, found right.
+//! The content of a file in which no fault was found.
 
 use coupon_corpus::Corpus;
 use domain::{Product, Promotion};
@@ -16,7 +16,7 @@ pub(crate) enum Parsed {
 }
 
 impl Parsed {
-    /// How many rows there are, or valid codes.
+    /// The number of rows, or of valid codes.
     pub fn rows(&self) -> u64 {
         let rows = match self {
             Self::Products(products) => products.len(),

@@ -1,4 +1,4 @@
-//! Reading every changed file, before anything is written.
+//! Reads every changed file before anything is written.
 
 use database::Connection;
 use domain::Product;
@@ -8,17 +8,17 @@ use crate::candidate::Candidate;
 use crate::orders::{self, Known};
 use crate::parsed::Parsed;
 use crate::source::Content;
-use crate::spellings::{Named, Spellings};
 use crate::step::Step;
 use crate::table::File;
 use crate::users::{self, StoredClient};
 use crate::{BadData, DataSet, Load, LoadError, coupon_digest, products, promotions};
+use domain::{Named, Spellings};
 
-/// What was read of a data set, and the step that loads it.
+/// The rows that were read of a data set, if it has to be loaded, and the step that loads it.
 pub(crate) type Reading = (Option<Parsed>, Step);
 
 impl Load<'_> {
-    /// Reads every changed file; orders last, because they may name what the other files bring.
+    /// Reads every changed file. Orders come after products and users, because they may name new ones.
     pub(crate) async fn parse(
         self,
         connection: &mut Connection,
@@ -34,7 +34,7 @@ impl Load<'_> {
                 parsed.push((None, step));
                 continue;
             }
-            // What is wrong above would only look like unknown names here.
+            // Faults of the files above would only look like unknown names here.
             if candidate.data_set == DataSet::Orders && !faults.is_empty() {
                 continue;
             }
@@ -81,7 +81,7 @@ impl Load<'_> {
             DataSet::Users => Some(Parsed::Users(users::parse(&file, pepper)?)),
             DataSet::Promotions => Some(Parsed::Promotions(promotions::parse(&file)?)),
             DataSet::Orders => Some(Parsed::Orders(orders::parse(&file, &known())?)),
-            // They are never one file.
+            // Coupons are never a single file.
             DataSet::Coupons => None,
         })
     }

@@ -9,9 +9,9 @@ use domain::{CouponCode, Money, Promotion, PromotionKind, Timestamp};
 
 use crate::header::{optional, required};
 use crate::row::Row;
-use crate::spellings::{Named, Spellings};
 use crate::table::{File, read};
 use crate::{Counts, Fault, LoadError, cell};
+use domain::{Named, Spellings};
 
 /// Reads `promotions.csv`.
 pub(crate) fn parse(file: &File<'_>) -> Result<Vec<Promotion>, LoadError> {
@@ -31,7 +31,7 @@ pub(crate) fn parse(file: &File<'_>) -> Result<Vec<Promotion>, LoadError> {
     let mut lines = HashMap::new();
     read(file, &columns, |row| {
         let promotion = promotion(row)?;
-        // As clients type them: other bytes for the same letters are no other code.
+        // Codes are compared by their letters: the same letters in other bytes are the same code.
         match lines.insert(normalized(promotion.code.as_str()).into_owned(), row.line) {
             None => Ok(promotion),
             Some(earlier) => Err(row.fault("code", format!("stands on line {earlier} already"))),
@@ -167,7 +167,7 @@ pub(crate) async fn apply(
     for mut definition in promotions.iter().map(Definition::from) {
         let stored = stored.get(&definition.code);
         if let Some(row) = stored {
-            // Its uses are counted, and its orders are kept, under the spelling that is stored.
+            // Uses and orders of the promotion are kept under the stored spelling.
             definition.code.clone_from(&row.definition.code);
         }
         listed.insert(definition.code.clone());

@@ -1,4 +1,5 @@
-//! Publishing what was read: each data set in one transaction, or for a dry run all of them in one that is forgotten.
+//! Publishes the data sets that were read, each at once. A dry run applies all of them in one transaction and rolls it
+//! back.
 
 use std::time::Instant;
 
@@ -26,7 +27,8 @@ impl Load<'_> {
         }
         let mut summaries = Vec::new();
         if self.options.dry_run {
-            // One transaction, so that orders find the clients that this run would have brought; then forgotten.
+            // One transaction, so that orders find the clients that this run would have added. It is rolled back
+            // when it is dropped.
             let mut transaction = connection.begin_write().await?;
             for (candidate, (parsed, step)) in candidates.iter().zip(parsed) {
                 summaries.push(match parsed {

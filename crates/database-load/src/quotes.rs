@@ -1,38 +1,39 @@
-//! What a lenient CSV reader takes for something else than the author meant: quotes that are not as in RFC 4180, section
-//! 2, and NUL bytes.
+//! Finds text that a lenient CSV reader takes for something else than the author meant: quotes that are not as in RFC
+//! 4180, section 2, and NUL bytes.
 
-/// The first such thing in a record.
+/// The first misplaced quote or NUL byte in a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misread {
     /// The line of the file on which the field begins.
     pub line: u64,
-    /// Which field of its record, from 0.
+    /// The index of the field in its record.
     pub field: usize,
-    /// Whether the record is the first one, the header.
+    /// Whether the record is the header.
     pub is_header: bool,
-    /// What is wrong, and what to do.
+    /// The fault, and how to mend it.
     pub message: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Nothing of a field was read yet but white space, if any.
+    /// Before the first character of a field that is not white space.
     Start { has_blanks: bool },
-    /// In a field without quotes around it. A quote in it is a character as any other: `12" Sub`.
+    /// In a field without quotes around it. A quote in it is a character like any other: `12" Sub`.
     Bare,
-    /// After the quote that opens a field.
+    /// Inside a quoted field.
     Quoted,
-    /// After a quote within such a field: it closes it, unless another one follows.
+    /// After a quote inside a quoted field. It closes the field, unless another quote follows.
     Closed { has_blanks: bool },
 }
 
-/// Goes through a file, in the way in which the reader takes it apart.
+/// Goes through a file as the CSV reader does, and returns the faults.
 pub(crate) fn misread(text: &[u8], separator: u8) -> Vec<Misread> {
     let mut walk = Walk { line: 1, began: 1, field: 0, is_header: true, is_faulty: false, found: Vec::new() };
     let mut place = Place::Start { has_blanks: false };
     let mut rest = text;
     while let Some(byte) = rest.first() {
-        let blank_bytes = blank(rest);
+        // Blanks matter beside a field only.
+        let blank_bytes = if matches!(place, Place::Bare | Place::Quoted) { 0 } else { blank(rest) };
         if matches!(place, Place::Start { has_blanks: false }) {
             walk.began = walk.line;
         }
@@ -77,7 +78,7 @@ pub(crate) fn misread(text: &[u8], separator: u8) -> Vec<Misread> {
     walk.found
 }
 
-/// How many bytes the white space takes that `text` begins with, if it does not end a record.
+/// The bytes of the white space character that `text` begins with; 0 if there is none, or if it ends a record.
 fn blank(text: &[u8]) -> usize {
     let head = &text[..text.len().min(4)];
     let first = head.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
@@ -90,7 +91,7 @@ struct Walk {
     began: u64,
     field: usize,
     is_header: bool,
-    /// Whether something was found in the present record.
+    /// Whether the present record already has a fault.
     is_faulty: bool,
     found: Vec<Misread>,
 }
@@ -132,7 +133,7 @@ mod tests {
             "\"1\",\"Tea\"",
             "1,12\" Sub\n2,say \"hi\"\n3,\"\"\n4,\"\"\"\"\n5,\"\"\"Best\"\" pie\"\n",
             "1,\"two\nlines\",x\n2,\"two\r\nlines\"\r\n",
-            // Blanks after a closing quote are trimmed as any others.
+            // Blanks after a closing quote are trimmed like any others.
             "1 , Tea ,\"Tea\" ,\"Tea\"\t\n",
             "1,\"Tea\"   ",
             "\"\",,\"\"\n\n\n,,\n",
@@ -176,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(found(text), [(1, 1, after.to_owned())], "{text}");
         }
-        // The cause is further up than where it shows.
+        // The cause is further up than the line on which it shows.
         assert_eq!(
             found("id,name\n1,\"Tea,1\n2,Tea,1\n3,\"Tea\",1\n4,\"Tea\"s,1\n"),
             [(2, 1, format!("{after} on line 4")), (5, 1, after.to_owned())]

@@ -1,4 +1,4 @@
-//! One line of a CSV file, and what its columns say.
+//! One row of a CSV file, and the values in its columns.
 
 use std::fmt::Display;
 use std::num::{IntErrorKind, ParseIntError};
@@ -11,7 +11,6 @@ use domain::{Money, ProductId};
 use crate::header::Header;
 use crate::{Fault, cell};
 
-/// One line of a file.
 pub(crate) struct Row<'t> {
     pub file: &'t str,
     pub header: &'t Header,
@@ -47,7 +46,7 @@ impl Row<'_> {
         self.amount(column)?.ok_or_else(|| self.is_empty(column))
     }
 
-    /// The percentage in a column that must have one: its hundredths are the cents.
+    /// The percentage in a column that must have one. A cent of the amount stands for a hundredth of a percent.
     pub fn required_percentage(&self, column: &str) -> Result<Money, Fault> {
         let text = self.text(column).ok_or_else(|| self.is_empty(column))?;
         self.parse_amount(column, cell::percent(text))
@@ -82,11 +81,11 @@ impl Row<'_> {
         self.whole(column)?.ok_or_else(|| self.is_empty(column))
     }
 
-    /// The product's number in a column that must have one.
+    /// The product id in a column that must have one.
     pub fn product_id(&self, column: &str) -> Result<ProductId, Fault> {
         let number: i64 = self.required_whole(column)?;
         let text = self.text(column).map(cell::whole).unwrap_or_default();
-        // Numbers of products are texts outside: 07 would be another one than 7.
+        // Outside, product ids are texts: 07 would be another id than 7.
         text.parse().ok().filter(|id: &ProductId| id.get() == number).ok_or_else(|| {
             self.fault(
                 column,
@@ -95,18 +94,18 @@ impl Row<'_> {
         })
     }
 
-    /// What a column that may be empty says about a thing.
+    /// The truth value in a column, if there is one.
     pub fn truth(&self, column: &str) -> Result<Option<bool>, Fault> {
         let fault = || self.fault(column, "is neither true nor false; write one of these two words");
         self.text(column).map(|text| cell::truth(text).ok_or_else(fault)).transpose()
     }
 
-    /// That a column has nothing in it.
+    /// The fault that a column is empty.
     pub fn is_empty(&self, column: &str) -> Fault {
         self.fault(column, "is empty")
     }
 
-    /// That a column's value is wrong.
+    /// The fault that the value in a column is wrong.
     pub fn fault(&self, column: &str, message: impl Display) -> Fault {
         Fault {
             file: self.file.to_owned(),

@@ -5,8 +5,8 @@ use database::Connection;
 use crate::ledger::{self, Seed};
 use crate::{Load, LoadError, Summary};
 
-/// What an embedded start does: loads a database that nothing was ever loaded into or made in, and leaves any other
-/// alone. A first load that was interrupted is completed. Returns `None` if there was nothing to do.
+/// Loads an embedded database when it starts, if nothing was ever loaded into it or made in it. Other databases are
+/// left alone. A first load that was interrupted is completed. Returns `None` if there was nothing to do.
 pub async fn seed_if_never_loaded(
     load: Load<'_>,
     connection: &mut Connection,
@@ -27,7 +27,7 @@ pub async fn seed_if_never_loaded(
     }
     let is_resumed = options.only.len() < load.options.only.len();
     let summaries = match (Load { options: &options, ..load }).run(connection).await {
-        // What was left is not in the source.
+        // The source does not have the data sets that were left.
         Err(LoadError::NothingToLoad(..)) if is_resumed => Vec::new(),
         summaries => summaries?,
     };

@@ -1,8 +1,8 @@
-//! What stands between the columns of a CSV file.
+//! The separator between the columns of a CSV file.
 
 use csv::{Reader, ReaderBuilder, Trim};
 
-/// Spreadsheets write semicolons where the comma is for decimals.
+/// A separator of columns. Spreadsheets write semicolons in countries where the comma is for decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Separator {
     Comma,
@@ -24,7 +24,7 @@ impl Separator {
         }
     }
 
-    /// What people call one.
+    /// The separator as messages call it, in the singular.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Comma => "comma",
@@ -34,7 +34,7 @@ impl Separator {
         }
     }
 
-    /// Takes a text apart into records of any length, white space around fields left out.
+    /// A reader of the records in a text. Records may have any length; white space around fields is trimmed.
     pub fn reader(self, text: &[u8]) -> Reader<&[u8]> {
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).trim(Trim::All).delimiter(self.byte());

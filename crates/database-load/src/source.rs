@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use database::settings::path;
+use database::settings::{path, truth};
 use telemetry::traces;
 use tracing::Span;
 
@@ -18,12 +18,8 @@ pub struct SourceArgs {
     #[arg(long, env = "DATA_DIR", value_parser = path)]
     data_dir: Option<PathBuf>,
     /// Whether the compiled-in users and orders, which are for trying things out, are loaded too
-    #[arg(long, env = "LOAD_DEMO_DATA", default_value_t = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
+    #[arg(long, env = "LOAD_DEMO_DATA", default_value_t = true, action = clap::ArgAction::Set, value_parser = truth("LOAD_DEMO_DATA=false"))]
     load_demo_data: bool,
-}
-
-fn yes_or_no(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "is neither true nor false; example: LOAD_DEMO_DATA=false")
 }
 
 impl SourceArgs {
@@ -47,10 +43,10 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// So many names of coupon files stand in a span at most.
+    /// The most names of coupon files that a span lists.
     const MOST_NAMES: usize = 64;
 
-    /// Notes which files these are, and how large. They are called what messages call them.
+    /// Notes the names of the files, as messages write them, and their size on the span.
     pub(crate) fn describe(&self, span: &Span, file_name: &'static str) {
         let bytes = match self {
             Self::None => return,
@@ -66,7 +62,7 @@ impl Content {
                     &names.iter().map(String::as_str).collect::<Vec<_>>(),
                 );
                 traces::set(span, "dataload.file.count", i64::try_from(files.len()).unwrap_or(i64::MAX));
-                // A file that is gone by now is a failure of its own.
+                // A file that is gone by now fails when it is read.
                 files.iter().filter_map(|file| file.size_bytes().ok()).sum()
             }
         };

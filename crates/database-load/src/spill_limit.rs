@@ -1,4 +1,4 @@
-//! How much of the disk the digest of coupon files may use.
+//! The disk that the digest of coupon files may use.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ impl FromStr for SpillLimit {
     }
 }
 
-/// 16 GiB.
+/// The default is 16 GiB.
 impl Default for SpillLimit {
     fn default() -> Self {
         Self(Settings::default().spill_limit_bytes)

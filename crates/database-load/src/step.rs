@@ -1,4 +1,4 @@
-//! A part of a load, as a span that says how it ended.
+//! A part of a load, with a span that tells its outcome.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,11 @@ use tracing::Span;
 
 use crate::{Interruption, LoadError};
 
-/// `error.type` of what a signal ended.
+/// The `error.type` of spans that a signal ended.
 pub const INTERRUPTED: &str = "interrupted";
 
-/// A span; dropped before it was [ended](Step::end) while the load is called off, it says so.
+/// A part of a load, with its span. If the load is called off and the step is dropped before its [end](Step::end), the
+/// span is marked as interrupted.
 pub(crate) struct Step {
     span: Span,
     interruption: Interruption,
@@ -26,12 +27,12 @@ impl Step {
         &self.span
     }
 
-    /// It has done what it was for. The span ends when this is dropped.
+    /// Marks the step as done. Its span ends when the step is dropped.
     pub const fn end(&mut self) {
         self.is_over = true;
     }
 
-    /// It failed; what a signal made fail is interrupted, whatever the failure looks like.
+    /// Marks the step as failed. If the load is called off, the step counts as interrupted, whatever the failure is.
     pub fn fail(&mut self, kind: &'static str, description: impl Into<Cow<'static, str>>) {
         if !self.interruption.is_raised() {
             traces::fail(&self.span, kind, description);
@@ -39,8 +40,8 @@ impl Step {
         }
     }
 
-    /// Does some work, with which the span ends; `failure` is what its failure is called. The span is not entered: the
-    /// thread that works for SQLite holds the span it was called in, and may wait for a lock long after a signal.
+    /// Does the work of the step and ends it. `failure` is the `error.type` if the work fails. The span is not entered:
+    /// the thread that works for SQLite holds the span it was called in, and may wait for a lock long after a signal.
     pub async fn run<T>(
         mut self,
         failure: &'static str,

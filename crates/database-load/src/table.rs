@@ -14,12 +14,12 @@ use crate::{BadData, Fault, Interruption, LoadError};
 pub(crate) struct File<'f> {
     pub name: &'f str,
     pub bytes: &'f [u8],
-    /// Millions of rows take a while.
+    /// Checked before each row: millions of rows take a while.
     pub interruption: &'f Interruption,
 }
 
-/// Reads a file and turns each row into a value; rows of empty cells are none. All faulty rows are reported, each with
-/// its first fault.
+/// Reads a file and turns each row into a value. Rows of empty cells are skipped. All faulty rows are reported, each
+/// with its first fault.
 pub(crate) fn read<T>(
     file: &File<'_>,
     columns: &[Column],
@@ -32,7 +32,7 @@ pub(crate) fn read<T>(
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let header = Header::find(bytes, columns);
-    // First of all: what the reader makes of the rest is not what was meant.
+    // Checked first: after such a fault the reader may misread the rest of the file.
     let misread: Vec<_> = quotes::misread(bytes, header.separator.byte())
         .into_iter()
         .map(|misread| {
@@ -180,7 +180,7 @@ mod tests {
                 "n,note\n1,a\0\n",
                 "n.csv, line 2, column note: has a NUL byte, which no text has; save the file as CSV UTF-8",
             ),
-            // Not by name: what stands in the header, or beyond it, may be a key.
+            // The column is not named: text in the header, or beyond it, may be a key.
             (
                 "n,\"note\"x\n1,a\n",
                 "n.csv, line 1, column 2: has text after the quote that closes it; write a quote within a quoted field twice: \"\"",
@@ -201,7 +201,7 @@ mod tests {
         ] {
             assert_eq!(read_numbers(text).unwrap_err(), fault);
         }
-        // All of them, each with the first fault of its record.
+        // Every faulty record is reported, with its first fault.
         let error = read_numbers("n,note\n1,\"a\"b\n2,c\n\"3\"x,\"d\"y\n4,\"e\n").unwrap_err();
         let places = ["line 2, column note: ", "line 4, column n: ", "line 5, column note: has no quote"];
         assert!(

@@ -1,15 +1,14 @@
-//! What a load takes away: a data set replaces all that was loaded of it before.
+//! Checks the rows that a load takes away. A data set replaces everything that was loaded of it before.
 
-use database::{Connection, ConnectionRef, on_engine};
+use database::{Connection, ConnectionRef};
 
 use crate::candidate::Candidate;
 use crate::parsed::Parsed;
-use crate::{BadData, Counts, DataSet, Fault, LoadError};
+use crate::{BadData, Counts, DataSet, Fault, LoadError, coupons};
 
 const ALLOW: &str = "or allow it with --allow-empty (ALLOW_EMPTY=true)";
 
-/// Refuses data sets without anything in them where something is live now. Looks at all of them, before anything is
-/// written.
+/// Refuses empty data sets where something is live now. All data sets are checked before anything is written.
 pub(crate) async fn check<'c>(
     connection: &mut Connection,
     data_sets: impl Iterator<Item = (&'c Candidate, &'c Parsed)>,
@@ -47,7 +46,7 @@ pub(crate) async fn check<'c>(
     no_codes.map_or(Ok(()), Err)
 }
 
-/// How many rows that a load has made are in use.
+/// The number of rows that loads have made and that are in use.
 async fn live(connection: ConnectionRef<'_>, data_set: DataSet) -> Result<u64, sqlx::Error> {
     let sql = match data_set {
         DataSet::Products => "select count(*) from products where source = 'file' and retired_at is null",
@@ -55,28 +54,24 @@ async fn live(connection: ConnectionRef<'_>, data_set: DataSet) -> Result<u64, s
         DataSet::Users => {
             "select count(*) from api_keys where source = 'file' and retired_at is null and revoked_at is null"
         }
-        DataSet::Coupons => {
-            "select count(*) from coupon_codes where generation = (select max(generation) from data_loads \
-             where data_set = 'coupons' and published_at is not null)"
-        }
-        // They are never taken away.
+        DataSet::Coupons => return coupons::published(connection).await,
+        // Orders are never taken away.
         DataSet::Orders => return Ok(0),
     };
-    let rows: i64 =
-        on_engine!(connection, connection => sqlx::query_scalar(sql).fetch_one(connection).await?);
-    Ok(u64::try_from(rows).unwrap_or_default())
+    coupons::number(connection, sql, &[]).await
 }
 
-/// What the codes that were read do to those that are published, at least: which ones are the same is not looked at.
+/// The least change that the codes read make to the published ones. Codes are not compared, so as many as possible
+/// count as unchanged.
 pub(crate) async fn least_of_codes(connection: ConnectionRef<'_>, read: u64) -> Result<Counts, sqlx::Error> {
-    let published = live(connection, DataSet::Coupons).await?;
+    let published = coupons::published(connection).await?;
     let retired = published.saturating_sub(read);
     Ok(Counts { read, retired, unchanged: published - retired, ..Counts::default() })
 }
 
-/// Warns if most of what was live is no more.
+/// Warns if more than half of the live rows are retired.
 pub(crate) fn warn(data_set: DataSet, counts: &Counts) {
-    /// So many are taken away in everyday work.
+    /// Everyday work retires up to this many rows.
     const FEW: u64 = 10;
     let live_before = counts.retired + counts.changed + counts.unchanged;
     if counts.retired > FEW && counts.retired > live_before / 2 {

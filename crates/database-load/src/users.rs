@@ -9,9 +9,9 @@ use domain::{ApiKeyHash, Pepper, Scopes, Timestamp};
 
 use crate::header::{optional, required};
 use crate::row::Row;
-use crate::spellings::{Named, Spellings};
 use crate::table::{File, read};
 use crate::{Counts, Fault, LoadError, cell};
+use domain::{Named, Spellings};
 
 /// One key of a client.
 pub(crate) struct User {
@@ -59,7 +59,7 @@ fn user(row: &Row<'_>, pepper: &Pepper) -> Result<User, Fault> {
 }
 
 fn scopes(row: &Row<'_>) -> Result<Scopes, Fault> {
-    // Without the scope's name: where columns are mixed up it is a key.
+    // The scope is not named: where columns are mixed up, it may be a key.
     let unknown = || {
         row.fault("scopes", "names an unknown scope; scopes are create_order, read_orders, manage_menu and admin, with blanks between them")
     };
@@ -77,7 +77,6 @@ fn from_hex(text: &str) -> Option<ApiKeyHash> {
     Some(ApiKeyHash::from_bytes(bytes))
 }
 
-/// A client that is there.
 #[derive(sqlx::FromRow)]
 pub(crate) struct StoredClient {
     pub id: i64,
@@ -137,7 +136,7 @@ pub(crate) async fn apply(
     ));
     let clients = Spellings::new(clients);
     let keys: HashMap<Vec<u8>, StoredKey> = keys.into_iter().map(|row| (row.key_hash.clone(), row)).collect();
-    // Those that are new or back, by the letters of their names, and all that the file names.
+    // Clients that are new or back, by normalized name; then all clients that the file names.
     let mut added: HashMap<Cow<'_, str>, i64> = HashMap::new();
     let mut listed_clients: HashSet<i64> = HashSet::new();
     let mut counts = Counts { read: users.len() as u64, ..Counts::default() };
@@ -211,7 +210,7 @@ pub(crate) async fn apply(
     Ok(counts)
 }
 
-/// All clients there are or ever were.
+/// All clients, in use or retired.
 pub(crate) async fn clients(connection: ConnectionRef<'_>) -> Result<Spellings<StoredClient>, sqlx::Error> {
     let clients: Vec<StoredClient> =
         on_engine!(connection, connection => sqlx::query_as(CLIENTS).fetch_all(connection).await?);

@@ -21,12 +21,12 @@ pub enum ConnectError {
         #[source]
         last: sqlx::Error,
     },
-    /// It answers, and cannot be used.
+    /// The database answers but cannot be used.
     #[error("{url} cannot be used: {cause}")]
     Unusable {
         /// Where, without the password.
         url: String,
-        /// Why not.
+        /// The reason.
         cause: Unusable,
     },
     /// There is no such file, and it is not for this program to make it.
@@ -72,7 +72,7 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     }
 }
 
-/// What the database calls the error, as `40001` or SQLite's `5`.
+/// The database's own code of the error, such as `40001` or SQLite's `5`.
 pub fn response_code(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Database(error) => error.code().map(Cow::into_owned),
@@ -80,7 +80,7 @@ pub fn response_code(error: &sqlx::Error) -> Option<String> {
     }
 }
 
-/// What to do about an error that only the owner of the database can mend.
+/// Advice about an error that only the owner of the database can mend.
 pub fn advice(error: &sqlx::Error) -> Option<&'static str> {
     match response_code(error)?.as_str() {
         "42501" => Some(
@@ -95,7 +95,8 @@ pub fn advice(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
-/// A prepared statement is missing, or there already: a pooler has put another session behind the connection.
+/// A prepared statement is missing (26000) or exists already (42P05): a pooler has put another session behind the
+/// connection.
 const OTHER_SESSION: [&str; 2] = ["26000", "42P05"];
 
 /// Whether a statement that failed so is certainly not done. It is not certain when the session ended before the
@@ -103,7 +104,7 @@ const OTHER_SESSION: [&str; 2] = ["26000", "42P05"];
 pub fn is_certainly_not_done(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Encode(_) => true,
-        // Found before anything was sent.
+        // Such a fault is found before anything is sent.
         sqlx::Error::Configuration(_) => Unusable::of(error).is_some(),
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => !is_fatal(error),
@@ -114,8 +115,8 @@ pub fn is_certainly_not_done(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the same statement may succeed when it is tried again: it gave up waiting for a lock (55P03), was chosen to end
-/// a deadlock (40P01), or could not be ordered among others (40001).
+/// Whether the same statement may succeed when it is tried again. It gave up waiting for a lock (55P03), was chosen to
+/// end a deadlock (40P01), or could not be ordered among others (40001).
 pub fn is_worth_a_retry(error: &sqlx::Error) -> bool {
     let codes = ["55P03", "40P01", "40001"];
     matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))

@@ -18,22 +18,22 @@ use crate::{DatabaseUrl, Engine, SqliteFile, Unusable};
 #[derive(Debug, Clone)]
 pub struct Pools(Engine<PostgresPool, SqlitePools>);
 
-/// Its connections lead to a primary, whatever the address led to when they were made.
+/// A pool of connections to a primary: a new connection to a standby does not pass the entry.
 #[derive(Debug, Clone)]
 struct PostgresPool {
     pool: RequestPool<Postgres>,
     entry: Arc<Entry>,
 }
 
-/// What a new connection has to pass.
+/// The checks that a new connection has to pass.
 #[derive(Debug)]
 struct Entry {
     options: PgConnectOptions,
     /// When a connection was last seen to have a session to itself.
     direct_at: tokio::sync::Mutex<Option<Instant>>,
-    /// Why the last one did not pass.
+    /// Why the last connection did not pass.
     unusable: Mutex<Option<Unusable>>,
-    /// Whether a pooler was found meanwhile by others.
+    /// Whether a pooler was found elsewhere, by the order writer.
     is_blocked: AtomicBool,
 }
 
@@ -134,7 +134,7 @@ impl Pools {
         })
     }
 
-    /// Hands out no connection to a server while a pooler is known to share sessions.
+    /// Blocks or unblocks the pool of a server. It hands out no connections while a pooler is known to share sessions.
     pub fn set_blocked(&self, is_blocked: bool) {
         if let Engine::Postgres(pool) = &self.0 {
             pool.entry.is_blocked.store(is_blocked, Ordering::Relaxed);
@@ -176,7 +176,7 @@ impl PostgresPool {
         if self.entry.is_blocked.load(Ordering::Relaxed) {
             return Err(Unusable::Pooled.into());
         }
-        // The pool tries again and again, and says only that it took too long.
+        // The pool tries again and again, and then says only that it took too long.
         self.pool.acquire().await.map_err(|error| {
             let unusable = *self.entry.unusable.lock().unwrap_or_else(PoisonError::into_inner);
             unusable.map_or(error, Into::into)
@@ -185,7 +185,7 @@ impl PostgresPool {
 }
 
 impl Entry {
-    /// How long after a look at two connections new ones are taken for direct, too.
+    /// For so long after a check that found a direct connection, new ones are taken for direct, too.
     const DIRECT_FOR: Duration = Duration::from_secs(10);
 
     async fn pass(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -197,7 +197,7 @@ impl Entry {
 
     async fn check(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         {
-            // Others wait for the answer.
+            // The lock is held during the check: other new connections wait for its result.
             let mut direct_at = self.direct_at.lock().await;
             if direct_at.is_none_or(|at| at.elapsed() > Self::DIRECT_FOR) {
                 postgres::check_is_direct(connection, &self.options).await?;

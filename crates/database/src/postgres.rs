@@ -21,7 +21,7 @@ pub enum Access {
     Write,
 }
 
-/// A server process: process ids are used again, so its start belongs to it.
+/// A server process. Process ids are used again, so its start is part of its identity.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Backend {
     /// Its process id.
@@ -33,13 +33,13 @@ pub struct Backend {
 /// A setting of one session, by name.
 pub type Setting = (&'static str, &'static str);
 
-/// What is set in every session, whatever server, database and role have as defaults.
+/// Settings of every session, whatever the defaults of server, database and role are.
 ///
-/// - A commit reports a wait for a standby that was broken off as a warning only, so warnings must come.
-/// - Statements rely on seeing what others have committed meanwhile.
+/// - Warnings must come: a commit whose wait for a standby was broken off reports that as a warning only.
+/// - Statements rely on seeing the rows that others have committed meanwhile.
 /// - A job is idle while it reads files, and its lock must stay.
-/// - The server ends the session of a client whose machine is gone after half a minute, not two hours: it holds a job's
-///   lock and takes a connection. They are set here, since poolers refuse them at the start of a session.
+/// - When a client's machine is gone, the server ends the session after half a minute instead of two hours: the session
+///   holds a job's lock and takes a connection. Poolers refuse these settings at the start of a session.
 const PINNED: [Setting; 7] = [
     ("client_min_messages", "warning"),
     ("default_transaction_isolation", "read committed"),
@@ -50,21 +50,21 @@ const PINNED: [Setting; 7] = [
     ("tcp_user_timeout", "30000"),
 ];
 
-/// A commit would be reported before it is durable. Every other value is the operator's choice.
+/// With `off`, a commit would be reported before it is durable. Every other value is the operator's choice.
 const RAISE_SYNCHRONOUS_COMMIT: &str = "case current_setting('synchronous_commit') when 'off' \
     then set_config('synchronous_commit', 'on', false) end";
 
-/// Sets up a session, these settings of its own included, in one round trip.
+/// Sets up a session in one round trip. `settings` are its own, beside those of every session.
 pub(crate) async fn set_up(
     connection: &mut PgConnection,
     access: Access,
     settings: &[Setting],
 ) -> Result<Backend, sqlx::Error> {
-    // As one text, which takes one answer; parameters take two, and orders may wait for this.
+    // One text takes one round trip, parameters would take two. Orders may wait for this.
     let mut sql = "select pid, backend_start::text as started_at, pg_is_in_recovery() as is_standby, \
         current_setting('transaction_read_only')::boolean as is_read_only"
         .to_owned();
-    // What only reads may have a session that others get, too.
+    // A session that may lead to any server may also be shared through a pooler, so nothing is set in it.
     if access != Access::AnyServer {
         // Writing to a String does not fail.
         let _ = write!(sql, ", {RAISE_SYNCHRONOUS_COMMIT}");
@@ -81,10 +81,9 @@ pub(crate) async fn set_up(
     }
 }
 
-/// Looks at a session that is used for writing: it must not have become that of a standby, nor read-only. Returns the
-/// server's process.
+/// Checks that a session for writing is still on a primary and not read-only. Returns the id of the server's process.
 pub(crate) async fn look_at(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
-    // Without a prepared statement, which a pooler may lose, or take for another one.
+    // Not a prepared statement: a pooler may lose it, or take it for another one.
     let look = "select pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean, pg_backend_pid()";
     let row = connection.fetch_one(look).await?;
     if row.try_get(0)? {
@@ -96,14 +95,14 @@ pub(crate) async fn look_at(connection: &mut PgConnection) -> Result<i32, sqlx::
     }
 }
 
-/// Checks that no pooler changes the session behind a connection with each transaction. Two connections show it: one
-/// alone may get the same session for a long time.
+/// Checks that no pooler changes the session behind a connection with each transaction. This takes two connections: a
+/// single one may get the same session for a long time.
 pub(crate) async fn check_is_direct(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
 ) -> Result<(), sqlx::Error> {
     const LOOKS: usize = 2;
-    /// A pooler that has no session left lets a connection wait.
+    /// How long to wait for the second connection: a pooler that has no session left lets it wait.
     const PATIENCE: Duration = Duration::from_secs(1);
     let own = pid(connection).await?;
     let other = async {
@@ -112,25 +111,25 @@ pub(crate) async fn check_is_direct(
     };
     let (mut other, mut others) = match timeout(PATIENCE, other).await {
         Ok(Ok(other)) => other,
-        // There is no room for a second one: then there is nothing to compare with.
+        // There is no room for a second connection, so there is nothing to compare with.
         Err(_) => return Ok(()),
         Ok(Err(error)) if is_full(&error) => return Ok(()),
         Ok(Err(error)) => return Err(error),
     };
     for _ in 0..LOOKS {
-        // Where sessions are handed out in turn, twice in a row shows it.
+        // A pooler that hands sessions out in turn shows when one connection asks twice in a row.
         if others == own || pid(connection).await? != own || pid(connection).await? != own {
             return Err(Unusable::Pooled.into());
         }
         others = pid(&mut other).await?;
     }
-    // That it was heard is not needed.
+    // The server need not have heard it.
     let _ = other.close().await;
     if others == own { Err(Unusable::Pooled.into()) } else { Ok(()) }
 }
 
 fn is_full(error: &sqlx::Error) -> bool {
-    // PgBouncer has one code (08P01) for all that it refuses.
+    // PgBouncer has one code (08P01) for all refusals.
     matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code.starts_with("53"))
         || error.message().contains("max_client_conn") || error.message().contains("no more connections"))
 }

@@ -1,5 +1,5 @@
-//! PostgreSQL's URLs. What libpq, JDBC or other drivers know, and this one does not, is refused by name: a parameter that
-//! is passed over may have been the one that asks for TLS.
+//! PostgreSQL's URLs. A parameter that only libpq, JDBC or other drivers know is refused by name. It may be the one
+//! that asks for TLS, so it is not passed over.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::DatabaseUrlError;
 
-/// What a URL says.
+/// A parsed URL.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresUrl {
     pub options: Box<PgConnectOptions>,
@@ -38,7 +38,7 @@ const HONOURED: [&str; 18] = [
     "options",
 ];
 
-/// Parameters of libpq, and the values that ask for what happens anyway (the last is what to do about others).
+/// Parameters of libpq, each with the values that change nothing, and with advice about all other values.
 const HAPPENS_ANYWAY: [(&str, &[&str], &str); 8] = [
     (
         "target_session_attrs",
@@ -58,7 +58,7 @@ const HAPPENS_ANYWAY: [(&str, &[&str], &str); 8] = [
     ),
 ];
 
-/// Parameters of other drivers, and what to write instead.
+/// Parameters of other drivers, each with advice.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("ssl", "write sslmode=require, or verify-full with sslrootcert"),
     ("schema", "write options=-csearch_path%3DNAME"),
@@ -78,7 +78,7 @@ impl PostgresUrl {
         let (_, place) = base.split_once("://").ok_or(SHAPE)?;
         let (authority, path) = place.split_once('/').unwrap_or((place, ""));
         let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-        // A host ends at the first of / ? #; what follows it up to an @ was meant to be a password.
+        // A host ends at the first of / ? #. If an @ follows, that character was meant to be part of a password.
         let has_port = authority.contains(':');
         let is_cut = credentials.contains('#')
             || credentials.is_empty() && has_port && path.contains('@')
@@ -101,7 +101,7 @@ impl PostgresUrl {
                         name: name.to_owned(),
                         fault: "is not a number of seconds",
                     })?;
-                    // As with libpq: 0 and less are no limit of this kind.
+                    // As in libpq, 0 or less sets no limit. The program's own limit holds then.
                     let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
                     connect_timeout = seconds.map(Duration::from_secs);
                 }
@@ -109,7 +109,7 @@ impl PostgresUrl {
                     match Self::is_for_the_driver(name, value) {
                         Ok(true) => parameters.push(parameter),
                         Ok(false) => {}
-                        // Part of a password that ends at an @ further on.
+                        // This is part of a password that ends at an @ further on.
                         Err(_) if credentials.is_empty() && query.contains('@') => return Err(PASSWORD),
                         Err(error) => return Err(error),
                     }
@@ -130,7 +130,7 @@ impl PostgresUrl {
         Ok(Self { options: Box::new(options), connect_timeout })
     }
 
-    /// Whether the driver honours a parameter; if not, the value must ask for what happens anyway.
+    /// Whether the driver honours a parameter. If it does not, the value must be one that changes nothing.
     fn is_for_the_driver(name: &str, value: &str) -> Result<bool, DatabaseUrlError> {
         if HONOURED.contains(&name) || name.starts_with("options[") {
             return Ok(true);
@@ -144,7 +144,7 @@ impl PostgresUrl {
                 other.map_or("is not known to this program: leave it out", |(_, advice)| advice)
             }
         };
-        // What is no name may be a part of a password.
+        // A text that cannot be a name may be part of a password.
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         let name = if is_name { name } else { "a parameter" }.to_owned();
         Err(DatabaseUrlError::Parameter { name, fault })

@@ -48,17 +48,14 @@ impl Session {
                 Ok(Err(error)) => error,
                 Err(_) => sqlx::Error::PoolTimedOut,
             };
-            let unusable = Unusable::of(&error);
-            let is_over = !is_worth_waiting_for(&error) || Instant::now() + pause >= deadline;
-            if let (Some(cause), true) = (unusable, is_over) {
-                return Err(ConnectError::Unusable { url: url.to_string(), cause });
-            }
-            if !is_worth_waiting_for(&error) {
-                return Err(ConnectError::Refused { url: url.to_string(), cause: error });
-            }
-            if is_over {
+            let (unusable, may_pass) = (Unusable::of(&error), is_worth_waiting_for(&error));
+            if !may_pass || Instant::now() + pause >= deadline {
                 let (url, waited_seconds) = (url.to_string(), wait.as_secs());
-                return Err(ConnectError::Unreachable { url, waited_seconds, last: error });
+                return Err(match unusable {
+                    Some(cause) => ConnectError::Unusable { url, cause },
+                    None if may_pass => ConnectError::Unreachable { url, waited_seconds, last: error },
+                    None => ConnectError::Refused { url, cause: error },
+                });
             }
             if unusable.is_some() {
                 tracing::info!(%url, %error, retry_in = ?pause, "the database cannot be used yet");
@@ -70,8 +67,8 @@ impl Session {
         }
     }
 
-    /// Like [`Session::open`], but an SQLite file that is not there is not made: it would be a mistyped path. Says what
-    /// the session is for.
+    /// Like [`Session::open`], but an SQLite file that is not there is not made: it would be a mistyped path. `access`
+    /// is the use that the session is for.
     pub async fn open_existing(
         url: &DatabaseUrl,
         application: &str,
@@ -84,8 +81,8 @@ impl Session {
         }
     }
 
-    /// Connects as `application`, in one attempt, with these settings beside those of every session. Also returns
-    /// PostgreSQL's process. Without `is_checked`, [`Session::check_is_direct`] has yet to be called.
+    /// Connects as `application`, in one attempt. `settings` are set beside those of every session. Also returns
+    /// PostgreSQL's process. Without `is_checked`, the caller has yet to call [`Session::check_is_direct`].
     pub async fn connect_once(
         url: &DatabaseUrl,
         application: &str,
@@ -102,7 +99,7 @@ impl Session {
                 Engine::Postgres(options) => {
                     let options = DatabaseUrl::postgres_options(options, application);
                     let mut connection = PgConnection::connect_with(&options).await?;
-                    // First: what is set in a session that others get, too, would be set for them.
+                    // This comes first: settings in a session that a pooler shares would hold for others, too.
                     if is_checked {
                         postgres::check_is_direct(&mut connection, &options).await?;
                     }
@@ -114,8 +111,8 @@ impl Session {
         attempt.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// Checks that no pooler changes the session behind this connection, made with `application`, with each
-    /// transaction.
+    /// Checks that no pooler changes the session behind this connection with each transaction. The connection was made
+    /// as `application`.
     pub async fn check_is_direct(
         url: &DatabaseUrl,
         application: &str,
@@ -130,7 +127,7 @@ impl Session {
         }
     }
 
-    /// Whether the session behind the connection is still that of `backend`, on a primary.
+    /// Checks that the session behind the connection is still that of `backend`, on a primary and not read-only.
     pub async fn check_is_same(connection: &mut Connection, backend: &Backend) -> Result<(), sqlx::Error> {
         let Engine::Postgres(connection) = connection else { return Ok(()) };
         let is_same = postgres::look_at(connection).await? == backend.pid;

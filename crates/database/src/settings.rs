@@ -54,6 +54,11 @@ pub fn path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
     Ok(text.into())
 }
 
+/// Reads `true` or `false`. The error shows the example.
+pub fn truth(example: &'static str) -> impl Fn(&str) -> Result<bool, String> + Clone + Send + Sync + 'static {
+    move |text| text.parse().map_err(|_| format!("is neither true nor false; example: {example}"))
+}
+
 /// A secret given directly or, for mounted secrets, as the name of a file. Empty counts as not given; a newline at the
 /// end of the file is not part of it.
 pub fn secret(
@@ -136,15 +141,15 @@ impl From<SettingError> for Refusal {
     }
 }
 
-/// The argument that the variable sets, also of a subcommand.
+/// The argument that is set by the variable. Subcommands are searched, too.
 fn argument_of<'c>(command: &'c clap::Command, variable: &str) -> Option<&'c clap::Arg> {
     let is_named = |argument: &&clap::Arg| argument.get_env().is_some_and(|name| name == variable);
     let of_subcommand = || command.get_subcommands().find_map(|command| argument_of(command, variable));
     command.get_arguments().find(is_named).or_else(of_subcommand)
 }
 
-/// `SERVER_PORT: "http" invalid digit found in string; …` from what clap knows about the failure. Of what may be a secret
-/// only the variable and the fault are named.
+/// `SERVER_PORT: "http" invalid digit found in string; …` from what clap knows about the failure. A value that may be
+/// a secret is left out.
 fn one_line(error: &clap::Error, command: &clap::Command) -> String {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
@@ -167,7 +172,7 @@ fn one_line(error: &clap::Error, command: &clap::Command) -> String {
         }
         _ => "is not valid".to_owned(),
     };
-    // What may be a secret is hidden in `--help`, too.
+    // A value that may be a secret is hidden in `--help`, too.
     if argument.is_some_and(clap::Arg::is_hide_env_values_set) {
         return format!("{variable}: {fault}");
     }

@@ -1,4 +1,4 @@
-//! The file behind SQLite connections: what is written into a file that was removed is gone with the process.
+//! The file behind SQLite connections. Data that is written into a removed file is gone with the process.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,8 +18,8 @@ pub struct SqliteFile {
     opened: Arc<OnceLock<Identity>>,
 }
 
-/// The files beside the database that an open connection uses: the write-ahead log and its index. SQLite keeps them for as
-/// long as a connection is open.
+/// The files beside the database that an open connection uses: the write-ahead log and its index. SQLite keeps them for
+/// as long as a connection is open.
 #[derive(Debug)]
 pub struct WriteAheadLog(Vec<(PathBuf, Identity)>);
 
@@ -29,14 +29,14 @@ impl SqliteFile {
         Self { path: path.to_owned(), opened: Arc::new(OnceLock::new()) }
     }
 
-    /// Remembers the file that the path names now, unless one is known already. Call it with a connection open.
+    /// Remembers the file that the path names now, unless one is known already. Call it while a connection is open.
     pub fn opened(&self) {
         if let Some(identity) = identity(&self.path) {
             self.opened.get_or_init(|| identity);
         }
     }
 
-    /// Whether the path still names the file that was opened.
+    /// Checks that the path still names the file that was opened.
     pub fn check(&self) -> Result<(), Unusable> {
         match self.opened.get() {
             Some(opened) if identity(&self.path) != Some(*opened) => Err(Unusable::Replaced),
@@ -44,9 +44,9 @@ impl SqliteFile {
         }
     }
 
-    /// The write-ahead log as it is now. Call it with a connection open that has read.
+    /// The write-ahead log as it is now. Call it while a connection is open that has read.
     pub fn write_ahead_log(&self) -> WriteAheadLog {
-        // The log is beside what a link leads to. A path without one stays as it is: its folder may be moved.
+        // The log is beside the target of a link. A path that is no link stays as it is: its folder may be moved.
         let is_link = fs::symlink_metadata(&self.path).is_ok_and(|file| file.is_symlink());
         let target = is_link.then(|| fs::canonicalize(&self.path).ok()).flatten();
         let path = target.unwrap_or_else(|| self.path.clone());
@@ -61,7 +61,7 @@ impl SqliteFile {
 }
 
 impl WriteAheadLog {
-    /// Whether its paths still name it.
+    /// Checks that the paths still name the same files.
     pub fn check(&self) -> Result<(), Unusable> {
         let is_there = self.0.iter().all(|(path, opened)| identity(path) == Some(*opened));
         if is_there { Ok(()) } else { Err(Unusable::Replaced) }

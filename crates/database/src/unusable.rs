@@ -15,7 +15,7 @@ pub enum Unusable {
          set pool_mode = session there, or connect to PostgreSQL directly"
     )]
     Pooled,
-    /// The path of SQLite's file, or of its write-ahead log, names another file than the open one, or none.
+    /// The path of SQLite's file, or of its write-ahead log, no longer names the open file.
     #[error(
         "the SQLite file, its -wal or its -shm was removed or replaced while it was in use; \
          put the file back, or restore a backup, before you start the program again"
@@ -24,7 +24,7 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    /// What it is called in health reports and metrics.
+    /// Its name in health reports. Metrics write `_` for `-`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Standby => "standby",
@@ -34,7 +34,7 @@ impl Unusable {
         }
     }
 
-    /// The reason inside of an error, if it is one of these.
+    /// The reason inside an error, if it holds one.
     pub fn of(error: &sqlx::Error) -> Option<Self> {
         match error {
             sqlx::Error::Configuration(cause) => cause.downcast_ref().copied(),

@@ -25,15 +25,15 @@ pub enum DatabaseUrlError {
     /// PostgreSQL's part cannot be read.
     #[error("is not a PostgreSQL URL: {0}")]
     Postgres(&'static str),
-    /// One of PostgreSQL's parameters is unknown, or asks for what is not done.
+    /// One of PostgreSQL's parameters is unknown, or asks for something that is not supported.
     #[error("parameter {name}: {fault}")]
     Parameter {
-        /// Which one.
+        /// Its name.
         name: String,
-        /// What is wrong with it, or what to write instead.
+        /// The fault, or the advice to write something else.
         fault: &'static str,
     },
-    /// Only one address is used.
+    /// The URL names several hosts, and only one address can be used.
     #[error("names several hosts; name one address that leads to the primary, as that of a proxy")]
     SeveralHosts,
     /// SQLite without a file: every connection would see a database of its own.
@@ -90,14 +90,14 @@ impl DatabaseUrl {
     }
 
     pub(crate) fn postgres_options(url: &PostgresUrl, application: &str) -> PgConnectOptions {
-        // Sessions are known by the first part: it says what they are for.
+        // The program's own name comes first: sessions are recognized by it.
         let name = match url.options.get_application_name() {
             None => application.to_owned(),
             Some(name) => format!("{application} ({name})"),
         };
         PgConnectOptions::clone(&url.options)
             .application_name(&name)
-            // Nothing is read as text that it would change, and poolers refuse it.
+            // It only changes floats that are read as text, and there are none here. Poolers refuse it.
             .extra_float_digits(None)
             .disable_statement_logging()
     }

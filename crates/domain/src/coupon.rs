@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A code of 1 to 64 bytes; case matters. Whether it is worth anything is decided elsewhere. Blanks around it, which come
-/// along when a code is pasted, are no part of it.
+/// A code of 1 to 64 bytes; case matters. Whether it is worth anything is decided elsewhere. Blanks around it are not
+/// part of it: they come along when a code is pasted.
 ///
 /// `Debug` does not show the code: a code is worth money and stays out of logs and spans.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl FromStr for CouponCode {
     type Err = CouponCodeError;
 
     fn from_str(text: &str) -> Result<Self, CouponCodeError> {
-        // Also those that show no width at all.
+        // Characters without any width count as blanks, too.
         let is_blank =
             |letter: char| letter.is_whitespace() || matches!(letter, '\u{200b}' | '\u{2060}' | '\u{feff}');
         let text = text.trim_matches(is_blank);

@@ -10,6 +10,7 @@ pub mod order;
 pub mod pricing;
 pub mod product;
 pub mod promotion;
+mod spellings;
 pub mod text;
 mod time;
 
@@ -22,4 +23,5 @@ pub use order::{Order, OrderId, OrderItem, OrderLine, OrderSnapshot, Quantity};
 pub use pricing::{PromotionRefused, price};
 pub use product::{Product, ProductId, ProductImage};
 pub use promotion::{Promotion, PromotionKind};
+pub use spellings::{Named, Spellings};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -64,8 +64,8 @@ fn discount_lines(promotion: &Promotion, lines: &mut [OrderLine]) {
             allocate(percentage(subtotal, basis_points).min(limit), subtotal, lines);
         }
         PromotionKind::Fixed { amount } => allocate(amount.min(limit), subtotal, lines),
-        // The unit that is free stands on a line of its product: that line carries all of it. What costs nothing is free
-        // already.
+        // The unit that is free stands on a line of its product: that line carries all of it. A unit that costs
+        // nothing is free already.
         PromotionKind::FreeLowest => {
             let cheapest = lines
                 .iter_mut()

@@ -11,7 +11,7 @@ pub fn normalized(text: &str) -> Cow<'_, str> {
 
 /// The text as searches compare it: normalized, and upper and lower case alike.
 pub fn folded(text: &str) -> String {
-    // Lower-case forms of some letters are two characters.
+    // Normalized last: the lower-case forms of some letters are two characters.
     normalized(&text.to_lowercase()).into_owned()
 }
 

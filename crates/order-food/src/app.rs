@@ -141,7 +141,7 @@ impl BoundServer {
     const WRITERS: usize = 2;
     /// How long a client may take to send its headers.
     const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-    /// How long the end of a connection may take.
+    /// How long a connection may take to close.
     const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// Between two times that the single values in histograms become counts; they take memory until then.

@@ -28,7 +28,7 @@ pub struct Connection {
     connections: Connections,
     /// Another handle to it: the server's own is out of reach.
     stream: TcpStream,
-    /// Where it was accepted.
+    /// The local address that it was accepted at.
     local_address: Option<SocketAddr>,
     /// Milliseconds since the start of the server: since then no request is under way.
     idle_since: AtomicU64,
@@ -118,7 +118,7 @@ impl Default for Connections {
 }
 
 impl Connection {
-    /// Where it was accepted.
+    /// The local address that it was accepted at.
     pub const fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
     }

@@ -1,6 +1,7 @@
-//! Offers to upgrade a connection, which are not taken. A server may ignore them (RFC 9110, section 7.8), but the framework
-//! closes each connection whose client makes one: Java's client offers HTTP/2 with each order, and a much-copied
-//! configuration of nginx says `Connection: upgrade` for all requests. So it does not get to see them.
+//! Offers to upgrade a connection, which are not taken. A server may ignore them (RFC 9110, section 7.8), but the
+//! framework closes each connection whose client makes one. Java's client offers HTTP/2 with each order, and a
+//! much-copied configuration of nginx says `Connection: upgrade` for all requests. So the framework does not get to see
+//! offers.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,12 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A connection whose requests offer nothing.
 pub struct WithoutOffers(pub TcpStream);
 
-/// As long as what it replaces, so that nothing moves.
+/// As long as the word that it replaces, so that nothing moves.
 const WITHDRAWN: &[u8; 7] = b"x-offer";
 const UPGRADE: &[u8; 7] = b"upgrade";
 
-/// Takes offers out of the header lines in these bytes. What is split between two reads is left alone: then the answer
-/// closes the connection, as without this. In a body no line looks so: JSON has a quote before each name.
+/// Takes offers out of the header lines in these bytes. An offer that is split between two reads is left alone: its
+/// answer closes the connection. No line of a body looks like an offer: JSON has a quote before each name.
 fn withdraw_offers(bytes: &mut [u8]) {
     let mut at = 0;
     while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {

@@ -16,7 +16,7 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "OPTIONS, POST";
 const GET_POST: &str = "GET, HEAD, OPTIONS, POST";
 
-/// What clients of a shop ask for, and how it may be answered, as far as alerts look at it.
+/// Requests of a shop's clients that alerts look at.
 pub const WATCHED_REQUESTS: [(&str, &str); 6] = [
     ("POST", "/api/order"),
     ("GET", "/api/order"),

@@ -151,7 +151,7 @@ impl TraceService for Collector {
 }
 
 impl Received {
-    /// The text, or the texts, of the attribute of that name. One of another type fails the test.
+    /// The text or texts of the attribute with that name. An attribute of another type fails the test.
     #[track_caller]
     pub fn attribute(&self, key: &str) -> Option<String> {
         let attribute = self.span.attributes.iter().find(|attribute| attribute.key == key)?;
@@ -161,7 +161,7 @@ impl Received {
         Some(text(attribute))
     }
 
-    /// The whole number of that name.
+    /// The whole number of the attribute with that name. An attribute of another type fails the test.
     #[track_caller]
     pub fn number(&self, key: &str) -> Option<i64> {
         let attribute = self.span.attributes.iter().find(|attribute| attribute.key == key)?;

@@ -1,4 +1,4 @@
-//! Files that are the same list, whatever they look like, and files that are a part of another.
+//! Files that hold the same codes in different forms, and files that are a part of another file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ fn digest(files: &[Vec<u8>], min_files: u32, memory_budget_bytes: u64) -> Corpus
     run(sources, &Settings { min_files, memory_budget_bytes, ..settings(Inflate::FASTEST) }).unwrap()
 }
 
-/// Enough for everything; spilled and compared in rounds.
+/// The first budget is enough for everything. With the second one, codes are spilled and compared in rounds.
 const BUDGETS: [u64; 2] = [512 << 20, 2 << 10];
 
 #[test]
@@ -66,7 +66,7 @@ fn one_code_is_a_difference() {
     for other in [&original[1..], &longer, &changed, &longer_code] {
         for budget in BUDGETS {
             for min_files in 1..=4 {
-                // As many lines as in the other, so that their number says nothing.
+                // As many lines as in the longer file, so that the number of lines tells nothing.
                 let repeated = [&original[..], &original[..1]].concat();
                 let files = [&original, other, &repeated[..]].map(|lines| text(lines, "\n"));
                 let corpus = digest(&files, min_files, budget);
@@ -101,7 +101,7 @@ fn a_part_of_another_file_is_told() {
     }
 }
 
-/// So many that only some partitions are looked at for parts, and all for copies.
+/// There are so many codes that parts are estimated from some partitions, while copies are compared in all of them.
 #[test]
 fn large_files_are_compared_too() {
     let whole = list("AAA", 0..800_000);

@@ -43,7 +43,7 @@ fn damaged_files_are_named() {
     }
 }
 
-/// A file of a tar archive, padded to its end as tar does it.
+/// A tar archive of one file, padded as tar does it.
 fn tar(text: &[u8]) -> Vec<u8> {
     let mut header = [&b"codes.txt"[..], &[0; 248], b"ustar\x0000", &[0; 247]].concat();
     header.resize(512, 0);
@@ -65,7 +65,7 @@ fn what_is_no_text_is_refused() {
         (stored_zip, "what stands at byte 0 of the text is a zip archive"),
         (utf16(&format!("\u{feff}{list}")), "what stands at byte 0 of the text is UTF-16; save it as UTF-8"),
         (utf16(&list), "what stands at byte 0 of the text is UTF-16; save it as UTF-8"),
-        // Archives of before 1988 have no magic.
+        // Tar archives from before 1988 have no magic.
         ([&[b'c'; 20][..], &[0; 492], list.as_bytes()].concat(), "byte 20 of the text is a NUL byte"),
         ([list.as_bytes(), b"\0"].concat(), "byte 30000 of the text is a NUL byte, which no text has"),
         ([list.as_bytes(), &[0; 4096]].concat(), "byte 30000 of the text is a NUL byte"),
@@ -76,7 +76,7 @@ fn what_is_no_text_is_refused() {
         for &inflate in Inflate::ALL {
             let text = refusal(&gzip(&content), inflate);
             assert!(text.starts_with("bad.gz: what stands at ") && text.contains(said), "{said}: {text}");
-            // A file that is gzip by itself is not unpacked twice, but once.
+            // Content that is gzip is left out: as a file of its own, it would be unpacked and accepted.
             if !content.starts_with(b"\x1f\x8b") {
                 assert_eq!(refusal(&content, inflate), text);
             }
@@ -84,7 +84,7 @@ fn what_is_no_text_is_refused() {
     }
 }
 
-/// Text is looked at in pieces of 256 KiB, which end where a line does, and by threads that have no file.
+/// Text is scanned in chunks of up to 256 KiB that end with a line, some of them by threads without a file.
 #[test]
 fn a_nul_byte_is_found_wherever_it_is() {
     let list = "HAPPYHRS\n".repeat(100_000).into_bytes();
@@ -99,7 +99,7 @@ fn a_nul_byte_is_found_wherever_it_is() {
             }
         }
     }
-    // Something so long that it is no line.
+    // A NUL byte in a line that is too long.
     let mut long = b"X".repeat(3_000_000);
     long[1_000_000] = 0;
     let text = refusal(&[b"HAPPYHRS\n", &long[..]].concat(), Inflate::Portable);

@@ -22,7 +22,7 @@ fn lines(codes: &[String], end: &str) -> String {
     codes.iter().map(|code| format!("{code}{end}")).collect()
 }
 
-/// Runs it; it must name the two files, and leave everything as it was.
+/// Runs the load, which must name the two files and leave everything as it was.
 async fn is_refused(shop: &CouponShop, what: &str, program: Program, files: [&str; 2], codes: u32) {
     let before = shop.state().await;
     let output = program.output();
@@ -64,7 +64,7 @@ async fn copies_are_refused(engine: TestEngine) {
         is_refused(&shop, what, shop.coupons([shop.folder_text(), "--print"]), files, 1000).await;
         is_refused(&shop, what, shop.load().args(["--dry-run"]), files, 1000).await;
     }
-    // Beside others, and where more files are needed than the copies are.
+    // With other files beside the copies, and with more files needed than there are copies.
     shop.write("three.txt", lines(&list("BBB", 2000), "\n"));
     for min_files in ["2", "3"] {
         let program = shop.coupons([shop.folder_text(), "--min-files", min_files]);
@@ -73,7 +73,7 @@ async fn copies_are_refused(engine: TestEngine) {
     shop.write("one.txt", lines(&list("CCC", 10), "\n"));
     shop.write("two.txt", lines(&list("CCC", 10), "\n"));
     is_refused(&shop, "ten", shop.load(), ["one.txt", "two.txt"], 10).await;
-    // A code more makes another list.
+    // One more code makes another list.
     shop.write("two.txt", lines(&[&list("CCC", 10)[..], &["DDDDDDDD".to_owned()]].concat(), "\n"));
     assert!(shop.load().output().status.success());
     assert_eq!(shop.codes().await.len(), 10);
@@ -89,7 +89,7 @@ async fn copies_can_be_allowed(engine: TestEngine) {
     let unreadable = shop.load().env("ALLOW_SAME_FILES", "perhaps").output();
     assert_eq!(unreadable.status.code(), Some(2), "{unreadable:?}");
     assert!(String::from_utf8_lossy(&unreadable.stderr).contains("example: ALLOW_SAME_FILES=true"));
-    // In one file or more: a copy changes nothing.
+    // If one file is enough, a copy changes nothing.
     let any = shop.coupons([shop.folder_text(), "--min-files", "1", "--print"]).output();
     assert_eq!(String::from_utf8(any.stdout).unwrap().lines().count(), 1000);
     let print = shop.coupons([shop.folder_text(), "--print", "--allow-same-files"]).output();

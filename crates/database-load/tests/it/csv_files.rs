@@ -1,4 +1,4 @@
-//! CSV files that a lenient reader would take for something else than was meant.
+//! CSV files that a lenient reader would take for something else than their author meant.
 
 use database_load::DataSet::{self, Orders, Products, Promotions, Users};
 use test_database::{TestEngine, on_both_engines};
@@ -13,7 +13,7 @@ on_both_engines!(
     values_that_could_mean_something_else_are_refused,
 );
 
-/// A file of each kind around one field: what comes before it, the column, what comes after it.
+/// A file of each kind around one field: the text before the field, its column, and the text after it.
 const FILES: [(DataSet, &str, &str, &str); 4] = [
     (Products, "id,name,price,category\n1,Tea,2.00,Drinks\n6,", "name", ",5.00,x"),
     (Users, "key,client,scopes\nfirst-key,front,admin\nsecret-key,", "client", ",admin"),
@@ -28,7 +28,7 @@ const FILES: [(DataSet, &str, &str, &str); 4] = [
     ),
 ];
 
-/// A shop in which every kind of file was loaded.
+/// A shop into which every kind of file was loaded.
 async fn shop(engine: TestEngine) -> Shop {
     let shop = Shop::new(engine).await;
     shop.write(Products, PRODUCTS);
@@ -69,7 +69,7 @@ async fn quotes_that_are_not_csv_are_refused(engine: TestEngine) {
                 assert_eq!(said, format!("{file}, line 3, column {column}: {fault}"), "{field}");
             }
         }
-        // As it was: what is wrong in one file must not be in the way of the next.
+        // The file is restored, so that its fault is not in the way of the next one.
         let good = match data_set {
             Products => PRODUCTS.to_owned(),
             Users => "client,key,scopes\ndemo,key,read_orders\n".to_owned(),

@@ -1,4 +1,4 @@
-//! Files that would take away all there is, or most of it.
+//! Files that would take away all live rows, or most of them.
 
 use std::fs;
 
@@ -69,7 +69,7 @@ async fn files_without_rows_are_refused(engine: TestEngine) {
             shop.write(data_set, FULL.into_iter().find(|(full, _)| *full == data_set).unwrap().1);
         }
     }
-    // All that is wrong is said at once.
+    // All faults are reported at once.
     for (data_set, _) in FULL {
         shop.write(data_set, header(data_set));
     }
@@ -102,7 +102,7 @@ async fn files_without_rows_can_be_allowed(engine: TestEngine) {
     let output = load().args(["--allow-empty"]).output();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(shop.database.number(LIVE).await, 0);
-    // Nothing is left to be taken away.
+    // There are no live rows left to take away.
     assert!(load().args(["--force"]).output().status.success());
 }
 
@@ -112,7 +112,7 @@ async fn files_without_rows_are_fine_where_nothing_is_live(engine: TestEngine) {
         let loaded = shop.load_file(data_set, header(data_set)).await;
         assert_eq!(loaded, (Outcome::Published, counts(0, 0, 0, 0, 0, 0)));
     }
-    // Rows of others are not in danger, revoked keys open nothing, and orders stay.
+    // Rows that no load has made are safe, revoked keys open nothing, and orders stay.
     shop.database
         .execute("insert into products (id, name, category, price_cents, source, created_at, updated_at) values (7, 'A', 'B', 1, 'api', 0, 0)")
         .await;
@@ -139,7 +139,7 @@ fn write_codes(shop: &Shop, codes: [&str; 2]) {
 
 async fn no_valid_code_is_refused(engine: TestEngine) {
     let mut shop = Shop::new(engine).await;
-    // Where none is published, none may be.
+    // Where no code is published, none has to be.
     write_codes(&shop, ["AAAAAAAA\n", "BBBBBBBB\n"]);
     shop.load().await.unwrap();
     write_codes(&shop, ["AAAAAAAA\nBBBBBBBB\n", "BBBBBBBB\nAAAAAAAA\n"]);

@@ -1,4 +1,4 @@
-//! What a collector receives of a load that a signal ends.
+//! The spans that a collector receives from a load that a signal ends.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -23,7 +23,7 @@ on_both_engines!(
 
 const SIGNALS: [(&str, i32); 2] = [("TERM", 143), ("INT", 130)];
 
-/// Sends the signal; the process must end soon, with every span in the collector.
+/// Sends the signal. The process must end soon, with every span in the collector.
 fn stop(process: &mut Running, collector: &Collector, (signal, exit_code): (&str, i32)) -> Vec<Received> {
     let told = Instant::now();
     process.signal(signal);
@@ -60,10 +60,11 @@ async fn blocker(shop: &Shop) -> Session {
     blocker
 }
 
-/// The loader waits for the blocker.
+/// Waits until the loader waits for the blocker.
 async fn is_blocked(shop: &Shop) {
     if shop.database.url().sqlite_file().is_some() {
-        // Nothing tells from outside that it waits for the file's lock; it gets there within milliseconds, and waits 5 s.
+        // From outside nobody can see that the loader waits for the file's lock. It gets there within milliseconds, and
+        // waits for 5 s.
         tokio::time::sleep(Duration::from_millis(800)).await; // ok: see above
         return;
     }
@@ -100,7 +101,7 @@ async fn half_way_through_publishing(engine: TestEngine) {
     }
 }
 
-/// The process has the file open.
+/// Waits until the process has the file open.
 fn has_open(process: &Running, file: &Path) {
     let descriptors = format!("/proc/{}/fd", process.id());
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -116,7 +117,7 @@ fn has_open(process: &Running, file: &Path) {
 
 async fn while_coupon_files_are_compared(engine: TestEngine) {
     let shop = CouponShop::new(engine).await;
-    // Takes no room on the disk, and half a minute to read.
+    // The file takes no room on the disk, and half a minute to read.
     let one = shop.folder.join("one.txt");
     File::options().write(true).open(&one).unwrap().set_len(64 << 30).unwrap();
     for signal in SIGNALS {

@@ -44,7 +44,7 @@ async fn a_promotion_keeps_the_spelling_that_is_stored(engine: TestEngine) {
         shop.load_file(Promotions, &file(one, 1)).await;
         let stored = shop.database.texts(codes).await;
         assert_eq!(shop.load_file(Promotions, &file(other, 1)).await.1, counts(2, 0, 0, 0, 2, 0), "{one}");
-        // Its uses are counted under the stored one.
+        // Its uses are counted under the stored spelling.
         assert_eq!(shop.load_file(Promotions, &file(other, 2)).await.1, counts(2, 0, 1, 0, 1, 0), "{one}");
         assert_eq!(shop.database.texts(codes).await, stored);
         let gone = "code,kind,value\nTEN,percentage,10\n";
@@ -70,14 +70,14 @@ async fn a_client_is_one_however_it_is_spelled(engine: TestEngine) {
         format!("client,key,scopes\n{}", rows.collect::<String>())
     };
     for [one, other] in PAIRS {
-        // Two rows of one file, then other spellings of what is stored.
+        // Two rows of one file, then other spellings of the stored clients.
         let both = shop.load_file(Users, &file(&[(one, "key-1"), (other, "key-2")])).await;
         assert_eq!((both.1.added, shop.database.number(CLIENTS).await), (2, 1), "{one}");
         let names = shop.database.texts("select name from api_clients where retired_at is null").await;
         assert_eq!(names, [one]);
         let swapped = shop.load_file(Users, &file(&[(other, "key-1"), (other, "key-2")])).await;
         assert_eq!(swapped.1, counts(2, 0, 0, 0, 2, 0), "{one}");
-        // Gone and back.
+        // Retired, then back.
         assert_eq!(shop.load_file(Users, &file(&[])).await.1, counts(0, 0, 0, 2, 0, 0), "{one}");
         assert_eq!(shop.database.number(CLIENTS).await, 0);
         let back = shop.load_file(Users, &file(&[(other, "key-1"), (one, "key-2")])).await;
@@ -99,7 +99,7 @@ async fn a_client_is_one_however_it_is_spelled(engine: TestEngine) {
     }
 }
 
-/// As releases did that compared bytes.
+/// Earlier releases compared bytes, so both spellings could be stored.
 async fn clients_that_are_stored_twice_stay_two(engine: TestEngine) {
     let shop = Shop::new(engine).await;
     for [one, other] in PAIRS {
@@ -112,7 +112,7 @@ async fn clients_that_are_stored_twice_stay_two(engine: TestEngine) {
         shop.database.execute(&renamed).await;
         assert_eq!(shop.load_file(Users, &file(one, other)).await.1, counts(2, 0, 0, 0, 2, 0), "{one}");
         assert_eq!((shop.database.number(CLIENTS).await, shop.database.number(GOOD_KEYS).await), (2, 2));
-        // One that is no longer named goes, and does not come back for the other's sake.
+        // A client that the file no longer names is retired. A row with the other spelling does not bring it back.
         let only = format!("client,key,scopes\n{one},key-1,read_orders\n");
         assert_eq!(shop.load_file(Users, &only).await.1, counts(1, 0, 0, 1, 1, 0), "{one}");
         assert_eq!(shop.load_file(Users, &file(other, one)).await.1.added, 1, "{one}");
@@ -128,7 +128,7 @@ async fn orders_find_their_client(engine: TestEngine) {
         let id = format!("01990a6e-39e0-7000-8000-00000000000{number}");
         let line = |client: &str, product| format!("{id},{client},2025-09-02T12:37:00Z,{product},1,8.50\n");
         let header = "order_id,client,created_at,product_id,quantity,unit_price\n";
-        // The lines of one order in both spellings; new and stored clients.
+        // The lines of one order name the client in both spellings, for new and for stored clients.
         let text = format!("{header}{}{}", line(other, 1), line(one, 2));
         assert_eq!(shop.load_file(Orders, &text).await.1, counts(1, 1, 0, 0, 0, 0), "{one}");
         let text = format!("{header}{}{}", line(other, 1), line(other, 2));

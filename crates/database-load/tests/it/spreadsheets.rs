@@ -1,4 +1,4 @@
-//! What spreadsheets write where people and programs would write something else: read as long as it has one meaning.
+//! Texts that spreadsheets write in their own way. They are accepted as long as they have one meaning.
 
 use database_load::DataSet::{self, Orders, Products, Promotions, Users};
 use test_database::{TestEngine, on_both_engines};
@@ -14,7 +14,7 @@ on_both_engines!(
     decimal_commas_stay_refused,
 );
 
-/// Loads the file, and then the same thing as a person would write it: nothing is left to be changed.
+/// Loads the file, then the same rows as a person would write them. The second load must change nothing.
 async fn is_read_as(shop: &Shop, data_set: DataSet, text: &str, plain: &str) {
     let rows = plain.trim_end().lines().count() as u64 - 1;
     let (_, loaded) = shop.load_file(data_set, text).await;
@@ -156,7 +156,7 @@ async fn other_separators_are_read(engine: TestEngine) {
     for separator in [";", "\t", "|"] {
         for (data_set, plain) in [(Products, MENU), (Users, KEYS), (Promotions, OFFERS)] {
             is_read_as(&shop, data_set, &plain.replace(',', separator), plain).await;
-            // As other systems end lines, and padded.
+            // With the line ends of other systems, and padded.
             let text = plain.replace(',', separator).replace('\n', &format!("{separator}{separator}\r\n"));
             is_read_as(&shop, data_set, &format!("\u{feff}{}", text.replace("code", "CODE")), plain).await;
         }

@@ -27,12 +27,12 @@ pub enum Unhealthy {
     /// Nobody answers.
     #[error("{0} does not answer")]
     Unreachable(String, #[source] io::Error),
-    /// The answer was not 200; what is missing, as far as it says so.
+    /// The answer was not 200. The list names the missing things, where the answer does.
     #[error("{0} answers {1}{missing}", missing = .2.iter().map(|what| format!("; {what}")).collect::<String>())]
     Refused(String, String, Vec<String>),
 }
 
-/// What `/readyz` says is missing.
+/// The missing things that an answer of `/readyz` names.
 fn missing(answer: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Ready {
@@ -45,7 +45,7 @@ fn missing(answer: &str) -> Vec<String> {
 impl HealthcheckCommand {
     /// For each of connecting, writing and reading.
     const TIMEOUT: Duration = Duration::from_secs(2);
-    /// What is read of an answer.
+    /// No more is read of an answer.
     const MOST_BYTES: u64 = 64 * 1024;
 
     /// Asks; by default the server that listens at `address` and `port`.
@@ -70,7 +70,7 @@ impl HealthcheckCommand {
         }
     }
 
-    /// The answer, or as much of it as is of use.
+    /// The answer, or its beginning where it is long.
     fn ask(host: &str, port: u16, path: &str) -> io::Result<String> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs()?.collect();
@@ -87,7 +87,7 @@ impl HealthcheckCommand {
                          Connection: close\r\n\r\n"
                     )?;
                     let mut answer = Vec::new();
-                    // What has come by then is the answer, also from a server that keeps the connection.
+                    // A server may keep the connection open. The bytes that came in time are its answer then.
                     let read = stream.take(Self::MOST_BYTES).read_to_end(&mut answer);
                     let text = String::from_utf8_lossy(&answer).into_owned();
                     return if text.contains("\r\n") { Ok(text) } else { read.map(|_| text) };

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use database::{Access, ConnectError, Connection, DatabaseUrl, Session, Transaction, on_engine};
-use domain::text::normalized;
-use domain::{Clock, Pepper, Scopes, Timestamp};
+use domain::{Clock, Named, Pepper, Scopes, Spellings, Timestamp};
 
 /// API keys
 #[derive(Debug, Clone, Subcommand)]
@@ -84,7 +83,24 @@ pub enum KeysError {
     NotStored(#[source] sqlx::Error),
 }
 
-const CLIENTS: &str = "select id, name, retired_at is not null from api_clients";
+#[derive(sqlx::FromRow)]
+struct ClientRow {
+    id: i64,
+    name: String,
+    is_retired: bool,
+}
+
+impl Named for ClientRow {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_retired(&self) -> bool {
+        self.is_retired
+    }
+}
+
+const CLIENTS: &str = "select id, name, retired_at is not null as is_retired from api_clients";
 const CLIENT: &str = "insert into api_clients (name, source, created_at, updated_at) values ($1, 'command', $2, $2) \
                       on conflict (name) do update set name = excluded.name returning id";
 const CREATE: &str = "insert into api_keys (client_id, key_hash, pepper_fingerprint, scopes, source, expires_at, created_at, \
@@ -114,7 +130,7 @@ impl Keys<'_> {
         };
         let mut session = Session::open_existing(self.url, "order-food keys", access, Self::WAIT).await?;
         let outcome = self.execute(&mut session.connection, command, out).await;
-        // Also after a failure: it rolls back what was begun.
+        // This is done after a failure, too: it rolls back an open transaction.
         session.close().await;
         outcome
     }
@@ -140,7 +156,7 @@ impl Keys<'_> {
         Ok(out.flush()?)
     }
 
-    /// Shows a new key, the only time that it is seen, and then stores it: a key that could not be shown must not work.
+    /// Shows a new key and then stores it: a key that could not be shown must not work. It is never shown again.
     async fn keep(
         mut transaction: Transaction<'_>,
         answer: String,
@@ -180,17 +196,14 @@ impl Keys<'_> {
         Self::keep(transaction, format!("revoked {id}\ncreated {new}\n{key}\n"), out).await
     }
 
-    /// The client of that name, by its letters as loads compare them; of several, one in use.
+    /// The client of that name, made if there is none. Names are compared as loads compare them. Of several clients,
+    /// one in use is preferred.
     async fn client(&self, transaction: &mut Transaction<'_>, name: &str) -> Result<i64, KeysError> {
-        let clients: Vec<(i64, String, bool)> = on_engine!(transaction.connection(), connection => {
+        let clients: Vec<ClientRow> = on_engine!(transaction.connection(), connection => {
             sqlx::query_as(CLIENTS).fetch_all(connection).await?
         });
-        let letters = normalized(name);
-        let same = clients.iter().filter(|(_, stored, _)| normalized(stored) == letters);
-        if let Some((id, ..)) =
-            same.min_by_key(|(_, stored, is_retired)| (*is_retired, stored != name, stored))
-        {
-            return Ok(*id);
+        if let Some(client) = Spellings::new(clients).get(name) {
+            return Ok(client.id);
         }
         let now = self.clock.now().micros();
         Ok(on_engine!(transaction.connection(), connection => {

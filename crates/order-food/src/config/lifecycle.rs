@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use database::settings::truth;
+
 /// How to stop, and faults on demand.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LifecycleArgs {
@@ -12,7 +14,7 @@ pub struct LifecycleArgs {
     #[arg(long, env = "SHUTDOWN_TIMEOUT_SECONDS", default_value_t = 20, value_parser = timeout)]
     shutdown_timeout_seconds: u64,
     /// Offer /panic, for trying out what a panic does
-    #[arg(long, env = "ENABLE_FAULT_INJECTION", default_value_t = false, action = clap::ArgAction::Set, value_parser = yes_or_no)]
+    #[arg(long, env = "ENABLE_FAULT_INJECTION", default_value_t = false, action = clap::ArgAction::Set, value_parser = truth("ENABLE_FAULT_INJECTION=false"))]
     pub enable_fault_injection: bool,
 }
 
@@ -38,8 +40,4 @@ fn delay(text: &str) -> Result<u64, &'static str> {
 
 fn timeout(text: &str) -> Result<u64, &'static str> {
     seconds(text).ok_or("is not a number of seconds up to 3600; example: SHUTDOWN_TIMEOUT_SECONDS=20")
-}
-
-fn yes_or_no(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "is neither true nor false; example: ENABLE_FAULT_INJECTION=false")
 }

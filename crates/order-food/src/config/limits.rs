@@ -33,7 +33,7 @@ impl TrustedProxies {
         let hops: Vec<_> = forwarded_for.flat_map(|value| value.split(',')).collect();
         let mut client = peer;
         for hop in hops.into_iter().rev().map(str::trim).filter(|hop| !hop.is_empty()) {
-            // What is no address ends the chain: the one before it is the last that a proxy of ours vouches for.
+            // Anything but an address ends the chain: the one before it is the last that a proxy of ours vouches for.
             let Some(address) = hop_address(hop) else {
                 return ClientAddress { address: client, is_cut: true };
             };
@@ -55,7 +55,7 @@ impl TrustedProxies {
 pub struct ClientAddress {
     /// The last address that can be believed.
     pub address: IpAddr,
-    /// Whether something that is no address stands where the next one should.
+    /// Whether the chain ended at something that is not an address.
     pub is_cut: bool,
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use database::settings::truth;
+
 /// Where and for whom to listen.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArgs {
@@ -18,7 +20,7 @@ pub struct ServerArgs {
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "*", value_parser = origins)]
     pub cors_allowed_origins: AllowedOrigins,
     /// Offer /metrics
-    #[arg(long, env = "ENABLE_METRICS", default_value_t = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
+    #[arg(long, env = "ENABLE_METRICS", default_value_t = true, action = clap::ArgAction::Set, value_parser = truth("ENABLE_METRICS=true"))]
     pub enable_metrics: bool,
     /// Trace probes and scrapes, too
     #[arg(long, env = "TRACE_PROBES", default_value_t = false, action = clap::ArgAction::Set, value_parser = trace_probes)]
@@ -39,7 +41,7 @@ impl ServerArgs {
 
     /// The port to listen on.
     pub fn port(&self) -> u16 {
-        // In a pod PORT may be an address that Kubernetes made of a Service called so.
+        // PORT may be meant for another program.
         let platform = || self.port.as_ref().and_then(|port| port.parse().ok());
         self.server_port.or_else(platform).unwrap_or(Self::USUAL_PORT)
     }
@@ -49,15 +51,8 @@ fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "is not a port; example: SERVER_PORT=8080")
 }
 
-fn yes_or_no(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "is neither true nor false; example: ENABLE_METRICS=true")
-}
-
-fn trace_probes(text: &str) -> Result<bool, &'static str> {
-    if text.is_empty() {
-        return Ok(false);
-    }
-    text.parse().map_err(|_| "is neither true nor false; example: TRACE_PROBES=true")
+fn trace_probes(text: &str) -> Result<bool, String> {
+    if text.is_empty() { Ok(false) } else { truth("TRACE_PROBES=true")(text) }
 }
 
 fn address(text: &str) -> Result<IpAddr, &'static str> {

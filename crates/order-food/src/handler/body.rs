@@ -73,7 +73,7 @@ fn is_json(request: &HttpRequest) -> bool {
     is_json && is_utf8
 }
 
-/// The names that clients give it (Encoding standard, section 4.2).
+/// Whether it is a name of UTF-8 (Encoding standard, section 4.2).
 fn is_utf8(charset: &str) -> bool {
     ["utf-8", "utf8", "unicode-1-1-utf-8"].iter().any(|name| charset.eq_ignore_ascii_case(name))
 }

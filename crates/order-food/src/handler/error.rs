@@ -34,7 +34,7 @@ pub struct ApiError {
     message: String,
     errors: Vec<FieldError>,
     header: Option<Box<(HeaderName, HeaderValue)>>,
-    /// Whether it says that this process has no data yet; why is known elsewhere.
+    /// Whether it says that this process has no data yet. The reason for that is known elsewhere.
     is_not_ready: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -264,18 +264,15 @@ impl ApiError {
         Self { is_not_ready: true, ..error }.retry_after(RETRY_PAUSE)
     }
 
-    /// What to answer instead, since the database is why there is no data.
+    /// The answer to give instead where the database is the reason that there is no data.
     pub fn for_want_of_a_database(&self, database: DatabaseState) -> Option<Self> {
         let is_missing = match database {
             DatabaseState::Down | DatabaseState::Unusable(_) => true,
             DatabaseState::Up | DatabaseState::Unknown => false,
         };
-        let cause = match database {
-            DatabaseState::Unusable(unusable) => Some(unusable.into()),
-            DatabaseState::Up | DatabaseState::Unknown | DatabaseState::Down => None,
-        };
+        let cause = database.unusable().map(Into::into);
         (self.is_not_ready && is_missing).then(|| {
-            // No failure of this request is to be logged.
+            // Without the cause: it is not a failure of this request, and would be logged as one.
             Self { cause: None, ..RepositoryError::Unavailable(cause).into() }
         })
     }

@@ -43,7 +43,7 @@ fn look(app: &AppState) {
     let database = app.readiness.database();
     let answers = matches!(database, DatabaseState::Up | DatabaseState::Unusable(Unusable::ReadOnly));
     flag(&DATABASE_UP, answers);
-    for state in ["up", "down", "standby", "read-only", "pooled", "replaced"] {
+    for state in DatabaseState::NAMED.map(DatabaseState::name) {
         let is_so = f64::from(u8::from(state == database.name()));
         set(&DATABASE_STATE, &[&state.replace('-', "_")], is_so);
     }

@@ -72,7 +72,7 @@ impl HttpMetrics {
         }
     }
 
-    /// Begins at zero what rules compare: Prometheus does not see that a series began with its first requests.
+    /// Begins the series that rules compare at zero: Prometheus does not see the requests that a series begins with.
     pub fn begin_series(&self, requests: &[(&'static str, &'static str)], statuses: &[u16]) {
         if !self.registry.is_on() {
             return;
@@ -94,7 +94,7 @@ impl HttpMetrics {
         Active(gauge)
     }
 
-    /// A proxy named a client by something that is no address.
+    /// A proxy named a client by something other than an address.
     pub fn note_invalid_forwarded_address(&self) {
         self.invalid_forwarded.increment(1);
     }

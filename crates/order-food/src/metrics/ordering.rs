@@ -115,12 +115,12 @@ impl WriterMetrics {
                 });
                 self.ordering.note_placed(snapshot.total_cents, coupon);
             }
-            OrderPlacement::Replayed(_) => self.ordering.note_replayed(),
+            OrderPlacement::Replayed { .. } => self.ordering.note_replayed(),
             OrderPlacement::KeyReused | OrderPlacement::LimitReached(_) => {}
         }
     }
 
-    /// So many orders are stored, and no commit showed in time that they are replicated.
+    /// So many orders are stored, but no commit showed in time that they are replicated.
     pub fn note_unconfirmed(&self, orders: usize) {
         self.unconfirmed.increment(orders as u64);
     }

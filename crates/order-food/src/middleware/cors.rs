@@ -21,7 +21,7 @@ const MAX_AGE_SECONDS: usize = 3600;
 pub fn cors(origins: &AllowedOrigins) -> Cors {
     let cors = Cors::default()
         .allowed_methods(METHODS)
-        // Libraries for tracing and monitoring add headers of their own to what a page sends.
+        // Libraries for tracing and monitoring add headers of their own to a page's requests.
         .allow_any_header()
         .expose_headers(EXPOSED_HEADERS)
         .max_age(MAX_AGE_SECONDS);

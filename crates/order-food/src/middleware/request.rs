@@ -30,7 +30,7 @@ use crate::metrics::http::{Finished, method_name};
 use crate::router::Seen;
 use crate::service::readiness::DatabaseState;
 
-/// What orchestrators and Prometheus ask for.
+/// Paths that orchestrators and Prometheus ask for.
 const PROBES: [&str; 5] = ["/livez", "/readyz", "/health", "/healthcheck", "/metrics"];
 
 /// The middleware.
@@ -56,9 +56,10 @@ pub async fn around<B: MessageBody + 'static>(
     let _busy = connection.as_ref().map(Connection::begin_request);
     let method = method_name(request.method());
     let _active = app.http_metrics.begin(method);
-    // They come every few seconds, and would be most of what there is to search through.
+    // Probes come every few seconds. Their traces would hide all others.
     let is_probe = PROBES.contains(&request.path()) && !app.traces_probes;
-    let tracing = if is_probe { app.tracing.without_spans() } else { app.tracing.clone() };
+    let without_spans = is_probe.then(|| app.tracing.without_spans());
+    let tracing = without_spans.as_ref().unwrap_or(&app.tracing);
     let watched = Watched {
         method,
         sent_method: request.method().clone(),
@@ -69,7 +70,7 @@ pub async fn around<B: MessageBody + 'static>(
             || announced_bytes(request.headers()).is_some(),
         is_last: request.head().connection_type() != ConnectionType::KeepAlive,
         connection,
-        trace: RequestTrace::begin(&request, method, &tracing),
+        trace: RequestTrace::begin(&request, method, tracing),
         seen: Seen::default(),
         is_answered: Cell::new(false),
         started,

@@ -163,7 +163,7 @@ fn span(request: &ServiceRequest, method: &'static str) -> Span {
         url.path = traces::cut(request.path()),
         url.scheme = "http",
         server.address = local.map(|local| local.ip().to_string()),
-        // The exporter knows signed integers only, and makes a text of others.
+        // The exporter knows signed integers only, and turns others into text.
         server.port = local.map(|local| i64::from(local.port())),
         network.protocol.version = version,
         user_agent.original = user_agent.map(traces::cut),

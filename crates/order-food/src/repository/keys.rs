@@ -52,7 +52,7 @@ const NOTE_USE: Operation = Operation {
     name: "UPDATE",
     collection: "api_keys",
     sql: Statement {
-        // Without a wait for standbys: nothing is lost where it is done again.
+        // This does not wait for standbys: it can be done again, so nothing is lost.
         postgres: "with quick as materialized (select set_config('synchronous_commit', 'local', true)) \
                    update api_keys k set last_used_at = u.at from quick, (select (value ->> 0)::bigint as id, \
                    (value ->> 1)::bigint as at from jsonb_array_elements($1::jsonb)) u \

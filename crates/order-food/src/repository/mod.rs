@@ -84,12 +84,12 @@ impl RepositoryError {
         }
     }
 
-    /// What the owner of the database has to do about it, if that is it.
+    /// Advice for the owner of the database, if only the owner can mend it.
     pub fn advice(&self) -> Option<&'static str> {
         self.cause().and_then(database::advice)
     }
 
-    /// Why a database that answers cannot be used, if that is it.
+    /// Why a database that answers cannot be used, if that is the error.
     pub fn unusable(&self) -> Option<Unusable> {
         match self {
             Self::Unavailable(cause) => cause.as_ref().and_then(Unusable::of),
@@ -253,7 +253,12 @@ pub enum OrderPlacement {
     /// It is stored, durably.
     Stored,
     /// The same request was answered before, with these bytes.
-    Replayed(Bytes),
+    Replayed {
+        /// The order that was placed then.
+        id: OrderId,
+        /// The answer.
+        body: Bytes,
+    },
     /// The key was used for another request.
     KeyReused,
     /// The promotion may not be used any more.
@@ -277,7 +282,10 @@ impl StoredAnswer {
         if self.order_id == id {
             OrderPlacement::Stored
         } else if self.request_hash == request_hash {
-            OrderPlacement::Replayed(self.response.clone().into())
+            OrderPlacement::Replayed {
+                id: OrderId::from_uuid(self.order_id),
+                body: self.response.clone().into(),
+            }
         } else {
             OrderPlacement::KeyReused
         }

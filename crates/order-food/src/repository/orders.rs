@@ -53,7 +53,7 @@ const PRUNE: Operation = Operation {
     name: "DELETE",
     collection: "idempotency_keys",
     sql: Statement {
-        // Without a wait for standbys: nothing is lost where it is done again.
+        // This does not wait for standbys: it can be done again, so nothing is lost.
         postgres: "with quick as materialized (select set_config('synchronous_commit', 'local', true)) \
                    delete from idempotency_keys where ctid in (select k.ctid from quick, idempotency_keys k where created_at < $1 \
                    order by created_at limit $2 for update of k skip locked)",
@@ -123,7 +123,7 @@ impl OrderRepository for SqlOrders {
                 }))
             })
             .await?;
-        // To answer so again is to acknowledge the order again: the writer knows.
+        // A repeated answer acknowledges the order again, so the writer looks it up and confirms it.
         match answer {
             Some(_) => self.writer.answer(client_id, key.clone()).await,
             None => Ok(None),

@@ -16,9 +16,9 @@ use crate::service::{Keys, Menu, Promotions, Readiness};
 /// Polls the change counters, one row, and reloads what changed.
 pub struct Follower {
     changes: Arc<dyn ChangeRepository>,
-    /// Its connections may lead elsewhere.
+    /// Asked for its own state: its connections may lead to another server.
     writer: OrderWriter,
-    /// The connections of all others.
+    /// The connections of everything but the writer.
     pools: Pools,
     menu: Arc<Menu>,
     keys: Arc<Keys>,
@@ -52,7 +52,7 @@ impl Follower {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // One look that goes wrong is not the last.
+            // A look that panics must not be the last.
             if AssertUnwindSafe(self.follow()).catch_unwind().await.is_err() {
                 self.seen = None;
             }
@@ -72,7 +72,7 @@ impl Follower {
         let is_news = self.readiness.set_database(state);
         let advice = outcome.as_ref().err().and_then(RepositoryError::advice);
         self.readiness.set_advice(advice);
-        // Of a database that is away each attempt may tell something else.
+        // A database that is away may fail in another way each time, so its errors are not compared.
         let fault = match (&outcome, state) {
             (_, DatabaseState::Unusable(unusable)) => Some(unusable.to_string()),
             (Ok(()) | Err(RepositoryError::Unavailable(_)), _) => None,
@@ -93,7 +93,6 @@ impl Follower {
         }
     }
 
-    /// Brings memory in step.
     async fn refresh(&mut self) -> Result<(), RepositoryError> {
         let settings = self.changes.unsafe_settings().await?;
         if self.readiness.set_warnings(&settings) && !settings.is_empty() {

@@ -73,7 +73,7 @@ impl Keys {
         Ok(Caller { client_id: entry.stored.client_id, scopes: entry.stored.scopes })
     }
 
-    /// Whether the key may do that. This is no use of it.
+    /// Whether the key is good for `scope`. This does not count as a use of the key.
     pub fn accepts(&self, key: &str, scope: Scope) -> bool {
         let ring = self.ring.load();
         let entry = self.entry(ring.as_deref(), key, self.clock.now());

@@ -57,21 +57,12 @@ pub enum OrderRefused {
 /// What is answered to an order that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedOrder {
+    /// Its id.
+    pub id: OrderId,
     /// The order as clients see it.
     pub body: Bytes,
     /// Whether it was taken earlier, with the same idempotency key.
     pub is_replay: bool,
-}
-
-impl PlacedOrder {
-    /// The order's id, as clients see it.
-    pub fn id(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Named {
-            id: String,
-        }
-        serde_json::from_slice::<Named>(&self.body).ok().map(|order| order.id)
-    }
 }
 
 /// A cart with its prices.
@@ -81,7 +72,7 @@ struct Priced {
 }
 
 impl Priced {
-    /// The promotion that is used: one that takes nothing off is not.
+    /// The promotion that is used. One that takes nothing off does not count.
     fn redeemed(&self) -> Option<&Promotion> {
         self.promotion.as_deref().filter(|_| self.snapshot.discount_cents > Money::ZERO)
     }
@@ -171,9 +162,9 @@ impl Ordering {
         match placed.inspect_err(|error| traces::fail(&persisting, error.name(), ""))? {
             OrderPlacement::Stored => {
                 traces::add_event(&span, "persisted", || [("order.id", id.to_string().into())]);
-                Ok(PlacedOrder { body, is_replay: false })
+                Ok(PlacedOrder { id, body, is_replay: false })
             }
-            OrderPlacement::Replayed(body) => Ok(PlacedOrder { body, is_replay: true }),
+            OrderPlacement::Replayed { id, body } => Ok(PlacedOrder { id, body, is_replay: true }),
             OrderPlacement::KeyReused => Err(OrderRefused::KeyReused),
             OrderPlacement::LimitReached(kind) => Err(OrderRefused::LimitReached(kind)),
         }
@@ -251,7 +242,8 @@ impl OrderRefused {
 impl StoredAnswer {
     fn replay(self, request_hash: &[u8; 32]) -> Result<PlacedOrder, OrderRefused> {
         if self.request_hash == request_hash {
-            Ok(PlacedOrder { body: self.response.into(), is_replay: true })
+            let id = OrderId::from_uuid(self.order_id);
+            Ok(PlacedOrder { id, body: self.response.into(), is_replay: true })
         } else {
             Err(OrderRefused::KeyReused)
         }

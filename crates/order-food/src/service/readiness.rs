@@ -14,11 +14,11 @@ pub struct Readiness {
     keys: Arc<Keys>,
     schema: RwLock<Schema>,
     database: RwLock<DatabaseState>,
-    /// Whether orders could be stored at any time since the start.
+    /// Whether orders could be stored at some time since the start.
     was_database_up: AtomicBool,
     /// Settings of the server that may lose acknowledged orders in a crash.
     warnings: RwLock<Vec<String>>,
-    /// What the owner of the database has to do before it can be read.
+    /// Advice for the owner of the database where it cannot be read.
     advice: RwLock<Option<&'static str>>,
     /// When what is in memory was last found in step with the database.
     in_step_at: RwLock<Option<Instant>>,
@@ -39,7 +39,25 @@ pub enum DatabaseState {
 }
 
 impl DatabaseState {
-    /// What clients are told that it is.
+    /// All that differ in name.
+    pub const NAMED: [Self; 6] = [
+        Self::Up,
+        Self::Down,
+        Self::Unusable(Unusable::Standby),
+        Self::Unusable(Unusable::ReadOnly),
+        Self::Unusable(Unusable::Pooled),
+        Self::Unusable(Unusable::Replaced),
+    ];
+
+    /// Why it cannot be used although it answers.
+    pub const fn unusable(self) -> Option<Unusable> {
+        match self {
+            Self::Unusable(unusable) => Some(unusable),
+            Self::Unknown | Self::Up | Self::Down => None,
+        }
+    }
+
+    /// The name that clients see.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -77,14 +95,10 @@ impl Readiness {
     }
 
     /// What is missing; nothing is ready. The database being away later on is not among it: the menu is still served,
-    /// and every replica would leave its balancer at the same moment. An SQLite file that is gone is: it is this
+    /// and every replica would leave its balancer at the same moment. A replaced SQLite file does count: it is this
     /// process's own, and does not come back by itself.
     pub fn missing(&self) -> Vec<String> {
-        let unusable = match self.database() {
-            DatabaseState::Unusable(unusable) => Some(unusable),
-            DatabaseState::Unknown | DatabaseState::Up | DatabaseState::Down => None,
-        };
-        let mut missing = match (self.schema(), unusable) {
+        let mut missing = match (self.schema(), self.database().unusable()) {
             (_, Some(Unusable::Replaced)) => vec![Unusable::Replaced.to_string()],
             (_, Some(Unusable::Pooled)) if !self.was_database_up.load(Ordering::Relaxed) => {
                 vec![Unusable::Pooled.to_string()]
@@ -143,7 +157,7 @@ impl Readiness {
         *self.advice.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records what the owner of the database has to do.
+    /// Records advice for the owner of the database.
     pub fn set_advice(&self, advice: Option<&'static str>) {
         *self.advice.write().unwrap_or_else(PoisonError::into_inner) = advice;
     }

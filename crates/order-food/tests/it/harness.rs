@@ -105,7 +105,7 @@ impl TestServer {
         let arguments =
             Arguments::try_parse_from(fixed.iter().chain(arguments)).expect("the arguments are right");
         let config = Config::try_from(&arguments).expect("the settings are right");
-        let bound = BoundServer::start(config, Tracing::off(), LogCounts::default()).await;
+        let bound = BoundServer::start(config, Tracing::off(true), LogCounts::default()).await;
         let bound = bound.expect("the server starts");
         let address = bound.address();
         let state = bound.state();

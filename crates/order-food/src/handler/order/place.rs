@@ -85,10 +85,8 @@ async fn take(request: &HttpRequest, mut payload: Payload, app: &AppState) -> Re
     });
     let placed = app.ordering.place(caller, cart, key).await.map_err(ApiError::from);
     let placed = placed.inspect_err(|error| limits::note_refusal(request, app, error))?;
-    if traces::is_kept(&span)
-        && let Some(id) = placed.id()
-    {
-        traces::set(&span, "order.id", id);
+    if traces::is_kept(&span) {
+        traces::set(&span, "order.id", placed.id.to_string());
     }
     fault::after_commit(request, app);
     let mut response = HttpResponse::Ok();

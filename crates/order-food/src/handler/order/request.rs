@@ -235,7 +235,7 @@ impl<'a> Value<'a, RawOrder<'a>> {
             None | Some(Value::Null) => None,
             Some(Value::Text(code)) => match code.parse() {
                 Ok(code) => Some(code),
-                // An empty field of a form.
+                // Forms send an empty field so.
                 Err(CouponCodeError::Empty) => None,
                 Err(error @ CouponCodeError::TooLong) => {
                     faults.add("/couponCode", error);

@@ -1,6 +1,7 @@
 //! One batch: what both engines have in common.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 
 use uuid::Uuid;
 
@@ -62,10 +63,15 @@ pub(super) fn hand_out(orders: &[&NewOrder], mut used: HashMap<String, i64>) -> 
     limits
 }
 
+/// A failure of the driver that says nothing of what the database has stored ([`database::is_certainly_not_done`]).
+pub(super) fn outcome_unknown(why: &'static str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::other(why))
+}
+
 /// A failure after the commit says nothing of the orders: whether they are there has to be asked.
 pub(super) fn after_commit(failure: &sqlx::Error) -> sqlx::Error {
     tracing::warn!(cause = telemetry::causes(failure), "after a commit its keys could not be looked up");
-    sqlx::Error::WorkerCrashed
+    outcome_unknown("what is stored under its keys could not be read")
 }
 
 /// What becomes of orders that nothing but their own ids can hold up: one that was not stored now is there from an

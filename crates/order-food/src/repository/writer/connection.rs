@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::{Access, Backend, Connection, DatabaseUrl, Engine, Session, SqliteFile, Unusable, on_engine};
+use database::{Access, Backend, Connection, DatabaseUrl, Engine, Session, Unusable, on_engine};
 use sqlx::Connection as _;
 use telemetry::traces;
 use tokio::time::{Instant, timeout};
@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::super::client::Place;
 use super::super::{NewOrder, StoredAnswer};
-use super::batch::Outcomes;
+use super::batch::{Outcomes, outcome_unknown};
+use super::open_file::OpenFile;
 use super::status::Status;
 use super::{postgres, sqlite};
 
@@ -33,19 +34,8 @@ pub(super) struct Store {
     backend: Option<Backend>,
     /// Processes behind connections that were lost with a commit under way: they may still be at it.
     lost: Vec<Backend>,
-    /// SQLite's file.
-    file: Option<SqliteFile>,
-    log: Log,
-}
-
-/// SQLite's write-ahead log.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Log {
-    Present,
-    /// It was removed: other connections do not see what is written from then on, and only this one has what it held.
-    Gone,
-    /// It was removed; what it held is in the file.
-    Saved,
+    /// SQLite's.
+    file: Option<OpenFile>,
 }
 
 const APPLICATION: &str = "order-food-writer";
@@ -57,7 +47,7 @@ impl Store {
     pub(super) fn new(url: DatabaseUrl, status: Arc<Status>) -> Self {
         Self {
             place: Place::of(&url),
-            file: url.sqlite_file().map(SqliteFile::new),
+            file: url.sqlite_file().map(|path| OpenFile::new(path, status.clone())),
             url,
             status,
             connection: None,
@@ -67,7 +57,6 @@ impl Store {
             look_due: Instant::now(),
             backend: None,
             lost: Vec::new(),
-            log: Log::Present,
         }
     }
 
@@ -188,9 +177,7 @@ impl Store {
         let steps = if is_checked { 3 } else { 2 };
         let (mut connection, backend) = within(steps * deadline, connecting).await?;
         if let (Engine::Sqlite(connection), Some(file)) = (&mut connection, &self.file) {
-            within(deadline, sqlite::open_log(connection)).await?;
-            file.opened();
-            self.status.set_log(Some(file.write_ahead_log()));
+            file.open(connection, deadline).await?;
         }
         self.is_direct = is_checked || backend.is_none();
         (self.connection, self.backend, self.is_prepared) = (Some(connection), backend, false);
@@ -203,36 +190,18 @@ impl Store {
         self.status.set_log(None);
     }
 
-    /// Whether SQLite's paths name the files that are open: what is written into others is gone with the process.
+    /// Whether what is written goes into the files that SQLite's paths name.
     fn check_file(&self) -> Result<(), Unusable> {
-        if self.log != Log::Present {
-            return Err(Unusable::Replaced);
-        }
-        let Some(file) = &self.file else { return Ok(()) };
-        file.check()?;
-        self.status.check_log()
+        self.file.as_ref().map_or(Ok(()), OpenFile::check)
     }
 
-    /// Whether only this connection still has what SQLite's log holds.
     fn has_log_to_save(&self) -> bool {
-        self.log == Log::Gone
+        self.file.as_ref().is_some_and(OpenFile::has_log_to_save)
     }
 
-    /// Where only the log is gone, what was acknowledged is saved into the file. The connection is kept until then.
     async fn save_log(&mut self) {
-        let has_file = self.file.as_ref().is_some_and(|file| file.check().is_ok());
-        let is_whole = self.log == Log::Present && self.status.check_log().is_ok();
-        if self.log == Log::Saved || !has_file || is_whole {
-            return;
-        }
-        let Some(Engine::Sqlite(connection)) = &mut self.connection else { return };
-        let is_news = self.log == Log::Present;
-        let saved = within(Self::STATEMENT_DEADLINE, sqlite::checkpoint(connection)).await;
-        let is_saved = matches!(saved, Ok(true));
-        self.log = if is_saved { Log::Saved } else { Log::Gone };
-        if is_news || is_saved {
-            let cause = saved.as_ref().err().map(|error| telemetry::causes(error));
-            tracing::error!(cause, is_saved, "SQLite's -wal or -shm was removed while it was in use");
+        if let (Some(Engine::Sqlite(connection)), Some(file)) = (&mut self.connection, &mut self.file) {
+            file.save_log(connection).await;
         }
     }
 
@@ -258,13 +227,15 @@ impl Store {
         };
         let storing = timeout(Self::STATEMENT_DEADLINE, storing);
         let (stored, has_warned) = telemetry::with_server_warnings(storing).await;
-        let mut outcome = stored.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        let mut outcome = stored.unwrap_or_else(|_| Err(outcome_unknown("no answer in time")));
         // A commit that did not wait for its standbys to the end says so in a warning; one into a file that was removed
         // says nothing.
         if outcome.is_ok() {
             let is_safe = !has_warned || self.confirm(Self::CONFIRM_DEADLINE).await;
-            if !is_safe || self.check_file().is_err() {
-                outcome = Err(sqlx::Error::WorkerCrashed);
+            if !is_safe {
+                outcome = Err(outcome_unknown("the commit did not wait for its standbys"));
+            } else if self.check_file().is_err() {
+                outcome = Err(outcome_unknown("the commit went into a file that was removed"));
             }
         }
         if let Err(error) = &outcome {
@@ -387,7 +358,8 @@ pub(super) struct Looked {
     pub is_final: bool,
 }
 
-async fn within<T>(
+/// What the future returns, or [`sqlx::Error::PoolTimedOut`] after the deadline.
+pub(super) async fn within<T>(
     deadline: Duration,
     future: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {

@@ -11,6 +11,7 @@ mod batch;
 mod connection;
 mod held;
 mod lookups;
+mod open_file;
 mod postgres;
 mod recovery;
 mod room;

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::super::{NewOrder, StoredAnswer};
 use super::batch::{
-    AnswerRow, Limits, Outcomes, after_commit, all_stored, conflicts, counter_names, hand_out, outcomes,
+    AnswerRow, Limits, Outcomes, after_commit, all_stored, conflicts, counter_names, hand_out,
+    outcome_unknown, outcomes,
 };
 
 /// What goes into a table: the text before and after the rows, and how many parameters a row has.
@@ -192,7 +193,7 @@ async fn store_new(connection: &mut SqliteConnection, orders: &[&NewOrder]) -> R
         Ok(_) => Err(error),
         // SQLite has ended the transaction by itself (https://sqlite.org/lang_transaction.html, section 2.3), or is lost.
         Err(_) if database::is_unavailable(&error) => Err(error),
-        Err(_) => Err(sqlx::Error::WorkerCrashed),
+        Err(_) => Err(outcome_unknown("a transaction could not be rolled back")),
     }
 }
 

@@ -111,7 +111,7 @@ async fn a_repetition_takes_no_use(engine: TestEngine) {
     let (repeated, second) =
         futures_util::future::join(shop.writer.place(order("first")), shop.writer.place(order("second")))
             .await;
-    assert!(matches!(repeated, Ok(OrderPlacement::Replayed(_))), "{repeated:?}");
+    assert!(matches!(repeated, Ok(OrderPlacement::Replayed { .. })), "{repeated:?}");
     assert_eq!(second.unwrap(), OrderPlacement::Stored, "one of two uses was left");
     let third = shop.writer.place(order("third")).await;
     assert!(matches!(third, Ok(OrderPlacement::LimitReached(LimitKind::Total))), "{third:?}");
@@ -148,7 +148,7 @@ async fn what_fails_after_the_commit_undoes_no_order() {
         .execute("drop view idempotency_keys; alter table kept_keys rename to idempotency_keys")
         .await;
     match shop.writer.place(keyed(shop.order(), "first", 1)).await {
-        Ok(OrderPlacement::Replayed(body)) => assert_eq!(body, answer.as_bytes()),
+        Ok(OrderPlacement::Replayed { body, .. }) => assert_eq!(body, answer.as_bytes()),
         other => panic!("{other:?}"),
     }
 }
@@ -224,7 +224,7 @@ impl Shop {
         let is_limit =
             |outcome: &Outcome| matches!(outcome, Ok(OrderPlacement::LimitReached(LimitKind::Total)));
         let is_replay_of = |outcome: &Outcome, answers: &HashSet<String>| {
-            matches!(outcome, Ok(OrderPlacement::Replayed(bytes))
+            matches!(outcome, Ok(OrderPlacement::Replayed { body: bytes, .. })
                 if answers.contains(std::str::from_utf8(bytes).unwrap()))
         };
         let winner = |role| -> HashSet<String> {

@@ -1,19 +1,22 @@
-//! Stored things by names that people typed. The same letters may be other bytes: `é` is one character or two.
+//! Finds stored things by names that people typed. The same letters may be other bytes: `é` is one character or two.
 
 use std::collections::HashMap;
 
-use domain::text::normalized;
+use crate::text::normalized;
 
-/// What has a name, and is in use or retired.
-pub(crate) trait Named {
+/// A thing that has a name, and is in use or retired.
+pub trait Named {
+    /// Its name as it was typed.
     fn name(&self) -> &str;
+    /// Whether it is retired.
     fn is_retired(&self) -> bool;
 }
 
-/// Things by name. Before names were compared by their letters, several could be stored that are the same.
-pub(crate) struct Spellings<T>(HashMap<String, Vec<T>>);
+/// Things by normalized name. Earlier releases compared bytes, so several things may have the same normalized name.
+pub struct Spellings<T>(HashMap<String, Vec<T>>);
 
 impl<T: Named> Spellings<T> {
+    /// Groups things by their normalized names.
     pub fn new(things: impl IntoIterator<Item = T>) -> Self {
         let mut by_letters: HashMap<String, Vec<T>> = HashMap::new();
         for thing in things {
@@ -22,13 +25,14 @@ impl<T: Named> Spellings<T> {
         Self(by_letters)
     }
 
-    /// What this name means: of several, first one in use, then one that is spelled so.
+    /// The thing with this name. Of several, one in use is preferred, then the one with this spelling.
     pub fn get(&self, name: &str) -> Option<&T> {
         let things = self.0.get(&*normalized(name))?;
-        // By name at last, so that it is the same one in every run.
+        // The name comes last, so that every run takes the same thing.
         things.iter().min_by_key(|thing| (thing.is_retired(), thing.name() != name, thing.name()))
     }
 
+    /// All things, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.values().flatten()
     }

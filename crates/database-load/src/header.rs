@@ -88,6 +88,10 @@ impl Header {
             return misfit(&(at + 1).to_string(), "is not UTF-8; save the file as CSV UTF-8");
         }
         let known = columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",");
+        if self.cells.is_empty() {
+            let message = format!("is empty; its first line must name the columns {known}");
+            return Err(Misfit { column: None, message });
+        }
         for column in columns.iter().filter(|column| column.is_required) {
             if self.at(column.name).is_none() {
                 return misfit(column.name, &format!("the column is missing; columns are {known}"));
@@ -183,7 +187,7 @@ mod tests {
     fn a_header_that_does_not_fit_names_what_stands_between_columns() {
         let columns = "columns are id,name,note";
         for (text, fault) in [
-            ("", format!("id: the column is missing; {columns}")),
+            ("", ": is empty; its first line must name the columns id,name,note".to_owned()),
             ("id,note", format!("name: the column is missing; {columns}")),
             ("id,name,nota,", format!("nota: there is no such column; {columns}")),
             ("id,name,ID", "ID: the column stands twice in the header".to_owned()),

@@ -177,7 +177,10 @@ async fn work(job: Job, signals: &mut StopSignals) -> End {
             End { code: 0, failure: None }
         }
         Err(failure) => {
-            let (code, cause) = (failure.exit_code(), failure.source().map(telemetry::causes));
+            let (code, cause) = (
+                failure.exit_code(),
+                failure.source().map(|cause| telemetry::causes(cause, database::words)),
+            );
             tracing::error!(cause, exit_code = code, "{failure}");
             End { code, failure: Some(Reason::Failed(failure.to_string())) }
         }

@@ -30,7 +30,7 @@ pub(crate) fn read<T>(
     if let Some(binary) = Binary::beginning(bytes) {
         return Err(BadData(vec![fault(1, Misfit { column: None, message: format!("is {binary}") })]).into());
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = without_hint(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     let header = Header::find(bytes, columns);
     // Checked first: after such a fault the reader may misread the rest of the file.
     let misread: Vec<_> = quotes::misread(bytes, header.separator.byte())
@@ -69,6 +69,19 @@ pub(crate) fn read<T>(
         }
     }
     if faults.is_empty() { Ok(values) } else { Err(BadData(faults).into()) }
+}
+
+/// The file without `sep=;`, the first line that tells some spreadsheets what separates columns. The header tells it
+/// too. The end of that line stays, so that lines keep their numbers.
+fn without_hint(bytes: &[u8]) -> &[u8] {
+    match bytes {
+        [s, e, p, b'=', _, rest @ ..]
+            if [*s, *e, *p].eq_ignore_ascii_case(b"sep") && matches!(rest, [] | [b'\r' | b'\n', ..]) =>
+        {
+            rest
+        }
+        _ => bytes,
+    }
 }
 
 fn is_blank(record: &StringRecord) -> bool {
@@ -123,6 +136,9 @@ mod tests {
             assert_eq!(read_numbers(text), Ok(vec![(2, 1), (4, 2)]), "{text:?}");
         }
         assert_eq!(read_numbers(",\n\n,\nn\n1\n"), Ok(vec![(5, 1)]));
+        for text in ["sep=;\r\nn;note\r\n1;a\r\n", "\u{feff}SEP=,\nn,note\n1,a\n", "sep=\t\nn\tnote\n1"] {
+            assert_eq!(read_numbers(text), Ok(vec![(3, 1)]), "{text:?}");
+        }
     }
 
     #[test]
@@ -135,7 +151,12 @@ mod tests {
              after the last one"
         );
         for (text, fault) in [
-            ("", "n.csv, line 1, column n: the column is missing; columns are n,note"),
+            ("", "n.csv, line 1: is empty; its first line must name the columns n,note"),
+            ("\u{feff}\n,\n", "n.csv, line 1: is empty; its first line must name the columns n,note"),
+            (
+                "sep=;n\n1",
+                "n.csv, line 1, column sep=: there is no such column; columns are n,note (the file has semicolons between its columns)",
+            ),
             ("n,nota\n1,\n", "n.csv, line 1, column nota: there is no such column; columns are n,note"),
             (
                 "m;note\n1;a\n",

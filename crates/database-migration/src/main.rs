@@ -181,7 +181,7 @@ async fn work(arguments: &Arguments, url: &DatabaseUrl, signals: &mut StopSignal
             (0, None)
         }
         Err(failure) => {
-            let cause = failure.source().map(telemetry::causes);
+            let cause = failure.source().map(|cause| telemetry::causes(cause, database::words));
             let advice = failure.advice();
             tracing::error!(cause, advice, exit_code = failure.exit_code(), "{failure}");
             (failure.exit_code(), Some(failure.to_string()))

@@ -1,6 +1,7 @@
 //! What a failure to reach the database means.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -80,6 +81,21 @@ pub fn response_code(error: &sqlx::Error) -> Option<String> {
     }
 }
 
+/// The words for one of the driver's errors in the log: without the line of the server's source code that PostgreSQL
+/// adds, and without a pool where there is none.
+pub fn words(error: &(dyn Error + 'static)) -> Option<String> {
+    let of_server = |error: &dyn DatabaseError| {
+        let error: &PgDatabaseError = error.try_downcast_ref()?;
+        Some(format!("{} (SQLSTATE {})", error.message(), error.code()))
+    };
+    match error.downcast_ref() {
+        Some(sqlx::Error::PoolTimedOut) => Some("no answer from the database in time".to_owned()),
+        Some(sqlx::Error::Database(error)) => of_server(&**error),
+        Some(_) => None,
+        None => error.downcast_ref::<Box<dyn DatabaseError>>().and_then(|error| of_server(&**error)),
+    }
+}
+
 /// Advice about an error that only the owner of the database can mend.
 pub fn advice(error: &sqlx::Error) -> Option<&'static str> {
     match response_code(error)?.as_str() {
@@ -146,5 +162,20 @@ pub(crate) fn is_worth_waiting_for(error: &sqlx::Error) -> bool {
             None => sqlite_code(error.as_ref()).is_some_and(|code| matches!(code, 5 | 6)),
         },
         error => is_unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn operators_do_not_read_of_a_pool() {
+        let late = words(&sqlx::Error::PoolTimedOut);
+        assert_eq!(late.as_deref(), Some("no answer from the database in time"));
+        let name = io::Error::other("failed to lookup address information");
+        assert_eq!(words(&sqlx::Error::Io(name)), None);
     }
 }

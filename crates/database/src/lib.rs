@@ -14,7 +14,7 @@ mod unusable;
 mod url;
 
 pub use connect::{
-    ConnectError, advice, is_certainly_not_done, is_unavailable, is_worth_a_retry, response_code,
+    ConnectError, advice, is_certainly_not_done, is_unavailable, is_worth_a_retry, response_code, words,
 };
 pub use engine::{Connection, ConnectionRef, Engine, Statement, Transaction};
 pub use lock::{JobLock, LockError};

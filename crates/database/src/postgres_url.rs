@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::DatabaseUrlError;
 
@@ -71,6 +71,7 @@ impl PostgresUrl {
         const SHAPE: DatabaseUrlError = DatabaseUrlError::Postgres(
             "expected postgres://user:password@host:5432/database?sslmode=require",
         );
+        const PORT: DatabaseUrlError = DatabaseUrlError::Postgres("the port is not a number from 1 to 65535");
         const PASSWORD: DatabaseUrlError = DatabaseUrlError::Postgres(
             "characters of the user or password such as / ? # @ % must be percent-encoded, as %2F for /",
         );
@@ -123,7 +124,15 @@ impl PostgresUrl {
         let options = format!("{base}{rest}").parse::<PgConnectOptions>();
         let is_encoded =
             credentials.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.~".contains(&byte));
-        let options = options.map_err(|_| if is_encoded { SHAPE } else { PASSWORD })?;
+        let has_wrong_port = || {
+            let port = hosts.rsplit_once(':').map_or("", |(_, port)| port);
+            !port.is_empty() && !port.ends_with(']') && port.parse::<u16>().is_err()
+        };
+        let options = options.map_err(|_| match is_encoded {
+            false => PASSWORD,
+            true if has_wrong_port() => PORT,
+            true => SHAPE,
+        })?;
         if options.get_database().is_none_or(str::is_empty) {
             return Err(DatabaseUrlError::Postgres("the database's name after the host is missing"));
         }
@@ -132,6 +141,12 @@ impl PostgresUrl {
 
     /// Whether the driver honours a parameter. If it does not, the value must be one that changes nothing.
     fn is_for_the_driver(name: &str, value: &str) -> Result<bool, DatabaseUrlError> {
+        if matches!(name, "sslmode" | "ssl-mode") && value.parse::<PgSslMode>().is_err() {
+            return Err(DatabaseUrlError::Parameter {
+                name: name.to_owned(),
+                fault: "must be one of disable, allow, prefer, require, verify-ca, verify-full",
+            });
+        }
         if HONOURED.contains(&name) || name.starts_with("options[") {
             return Ok(true);
         }
@@ -187,6 +202,9 @@ mod tests {
             ("channel_binding=require", "channel_binding: channel binding is not supported"),
             ("target_session_attrs=standby", "target_session_attrs: the programs need the primary"),
             ("target_session_attrs=prefer-standby", "target_session_attrs:"),
+            ("sslmode=bogus", "sslmode: must be one of disable"),
+            ("sslmode=true", "sslmode: must be one of disable"),
+            ("sslmode=", "sslmode: must be one of disable"),
             ("connect_timeout=soon", "connect_timeout: is not a number"),
             ("sslmode=require&sslcrl=/a", "sslcrl: is not known"),
             ("keepalives=1", "keepalives: is not known"),
@@ -199,6 +217,17 @@ mod tests {
             let error = parse(query).unwrap_err().to_string();
             assert!(error.contains(said), "{query}: {error}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_named() {
+        for url in
+            ["postgres://shop:pw@db:99999/orders", "postgres://db:port/orders", "postgres://[::1]:-1/orders"]
+        {
+            let error = PostgresUrl::parse(url).unwrap_err().to_string();
+            assert!(error.ends_with("the port is not a number from 1 to 65535"), "{url}: {error}");
+        }
+        PostgresUrl::parse("postgres://[::1]/orders").unwrap();
     }
 
     #[test]

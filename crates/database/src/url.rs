@@ -188,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(url.parse::<DatabaseUrl>().unwrap_err(), error, "{url}");
         }
-        for url in ["postgres://secret:pw@", "postgres://db:notaport/x", "postgres://db/x?sslmode=maybe"] {
+        for url in ["postgres://secret:pw@", "postgres://db:notaport/x", "postgres://db/"] {
             let error = url.parse::<DatabaseUrl>().unwrap_err();
             assert!(matches!(error, DatabaseUrlError::Postgres(_)), "{url}");
             assert!(!error.to_string().contains("secret"));

@@ -24,8 +24,10 @@ fn main() -> ExitCode {
     };
     if let Some(Command::Healthcheck(command)) = &arguments.command {
         let asked = command.run(config.server.server_address, config.server.port());
-        return asked
-            .map_or_else(|unhealthy| refused(&telemetry::causes(&unhealthy)), |()| ExitCode::SUCCESS);
+        return asked.map_or_else(
+            |unhealthy| refused(&telemetry::causes(&unhealthy, database::words)),
+            |()| ExitCode::SUCCESS,
+        );
     }
     // The command line's answers go to stdout, its log to stderr.
     let stream = if arguments.command.is_some() { LogStream::Stderr } else { LogStream::Stdout };
@@ -53,7 +55,7 @@ fn keys(command: &KeysCommand, config: &Config) -> ExitCode {
     let keys = Keys { url: &config.database_url, pepper: &config.pepper, clock: &SystemClock };
     match runtime.block_on(keys.run(command, &mut io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&telemetry::causes(&error)),
+        Err(error) => failed(&telemetry::causes(&error, database::words)),
     }
 }
 
@@ -93,7 +95,7 @@ async fn serve(
     let bound = match bound {
         Ok(bound) => bound,
         Err(error @ StartError::Bind { .. }) => return Err(failed(&error.to_string())),
-        Err(error) => return Err(failed(&telemetry::causes(&error))),
+        Err(error) => return Err(failed(&telemetry::causes(&error, database::words))),
     };
     tracing::info!(address = %bound.address(), database = url, "listening");
     if is_embedded {

@@ -86,12 +86,20 @@ where
     (Some(lines), guard)
 }
 
-/// An error's causes in one line, for the log; each is named once, although some errors repeat their cause.
-pub fn causes(error: &(dyn Error + 'static)) -> String {
+/// An error's causes in one line, for the log; each is named once, although some errors repeat their cause. `words`
+/// gives the words for a cause whose own are not meant for operators, such as a driver's.
+pub fn causes(
+    error: &(dyn Error + 'static),
+    words: impl Fn(&(dyn Error + 'static)) -> Option<String>,
+) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        let part = error.to_string();
+        let own = error.to_string();
+        let part = words(error).unwrap_or_else(|| own.clone());
+        if part != own {
+            text = text.replace(&own, &part);
+        }
         if !text.ends_with(&part) {
             text.push_str(": ");
             text.push_str(&part);

@@ -199,7 +199,7 @@ impl Drop for Watched {
 
 fn log_cause(error: &ApiError, trace: &RequestTrace) {
     if let Some(cause) = error.cause() {
-        let (cause, reason) = (telemetry::causes(cause), error.reason().as_str());
+        let (cause, reason) = (telemetry::causes(cause, database::words), error.reason().as_str());
         tracing::error!(trace_id = trace.trace_id(), reason, cause, "a request failed");
     }
 }

@@ -76,7 +76,7 @@ impl Follower {
         let fault = match (&outcome, state) {
             (_, DatabaseState::Unusable(unusable)) => Some(unusable.to_string()),
             (Ok(()) | Err(RepositoryError::Unavailable(_)), _) => None,
-            (Err(error), _) => Some(telemetry::causes(error)),
+            (Err(error), _) => Some(telemetry::causes(error, database::words)),
         };
         let is_news = is_news || fault != self.logged;
         self.logged = fault;
@@ -87,7 +87,7 @@ impl Follower {
             }
             (Ok(()), _) => tracing::info!("the database answers"),
             (Err(error), _) => {
-                let cause = telemetry::causes(error);
+                let cause = telemetry::causes(error, database::words);
                 tracing::error!(cause, advice, "the database does not answer; serving from memory");
             }
         }

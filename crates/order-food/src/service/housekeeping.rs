@@ -37,13 +37,13 @@ impl Housekeeping {
             ticks.tick().await;
             if let Err(error) = self.prune().await {
                 tracing::warn!(
-                    cause = telemetry::causes(&error),
+                    cause = telemetry::causes(&error, database::words),
                     "old idempotency keys could not be removed"
                 );
             }
             if let Err(error) = self.keys.write_down_use().await {
                 tracing::warn!(
-                    cause = telemetry::causes(&error),
+                    cause = telemetry::causes(&error, database::words),
                     "the use of API keys could not be written down"
                 );
             }

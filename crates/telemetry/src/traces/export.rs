@@ -116,7 +116,7 @@ impl ClientThatTells {
 impl HttpClient for ClientThatTells {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let answer = self.client.send_bytes(request).await;
-        let cause = answer.as_ref().err().map(|error| causes(&**error));
+        let cause = answer.as_ref().err().map(|error| causes(&**error, |_| None));
         *self.last_cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
         answer
     }

@@ -125,7 +125,16 @@ impl TraceArgs {
             ("OTEL_BSP_SCHEDULE_DELAY", self.otel_bsp_schedule_delay.fault),
         ];
         let ignored = |(name, fault): (&str, Option<&str>)| Some(format!("{name} is ignored: it {}", fault?));
-        faults.into_iter().filter_map(ignored).collect()
+        let mut warnings: Vec<_> = faults.into_iter().filter_map(ignored).collect();
+        let base = self.otel_exporter_otlp_endpoint.trim_end_matches('/');
+        let is_added =
+            self.otel_exporter_otlp_traces_endpoint.is_empty() && self.protocol() != Protocol::Grpc;
+        if is_added && base.ends_with("/v1/traces") {
+            let hint = "OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/traces added: leave it out there, or use \
+                        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+            warnings.push(hint.to_owned());
+        }
+        warnings
     }
 
     pub(crate) fn queue(&self) -> BatchConfig {
@@ -298,6 +307,22 @@ mod tests {
             let destination = traces.destination().unwrap();
             assert_eq!(destination.timeout.as_secs(), 10, "{argument}");
             assert_eq!(destination.protocol, Protocol::HttpBinary, "{argument}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_there_twice_is_warned_about() {
+        let base = "--otel-exporter-otlp-endpoint=http://collector:4318/v1/traces/";
+        let warnings = |arguments: &[&str]| {
+            let arguments = ["program", base].into_iter().chain(arguments.iter().copied());
+            Arguments::try_parse_from(arguments).unwrap().traces.warnings()
+        };
+        assert!(
+            matches!(&warnings(&[])[..], [warning] if warning.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+        );
+        for right in ["--otel-exporter-otlp-traces-endpoint=http://c/x", "--otel-exporter-otlp-protocol=grpc"]
+        {
+            assert!(warnings(&[right]).is_empty(), "{right}");
         }
     }
 

@@ -70,7 +70,10 @@ pub(super) fn outcome_unknown(why: &'static str) -> sqlx::Error {
 
 /// A failure after the commit says nothing of the orders: whether they are there has to be asked.
 pub(super) fn after_commit(failure: &sqlx::Error) -> sqlx::Error {
-    tracing::warn!(cause = telemetry::causes(failure), "after a commit its keys could not be looked up");
+    tracing::warn!(
+        cause = telemetry::causes(failure, database::words),
+        "after a commit its keys could not be looked up"
+    );
     outcome_unknown("what is stored under its keys could not be read")
 }
 

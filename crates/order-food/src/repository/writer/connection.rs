@@ -213,7 +213,10 @@ impl Store {
             Err(error) => Err(error),
         };
         if let Err(error) = connected {
-            tracing::warn!(cause = telemetry::causes(&error), "the order writer has no database");
+            tracing::warn!(
+                cause = telemetry::causes(&error, database::words),
+                "the order writer has no database"
+            );
             return Err(Unusable::of(&error).map_or(sqlx::Error::PoolTimedOut, Into::into));
         }
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolTimedOut) };

@@ -115,7 +115,7 @@ impl Writer {
         let mut held = match self.store.held_counters(counters).await {
             Ok(held) => held,
             Err(failure) => {
-                let cause = telemetry::causes(&failure);
+                let cause = telemetry::causes(&failure, database::words);
                 tracing::warn!(cause, "it is not known which counters of promotions are held");
                 return;
             }

@@ -72,7 +72,7 @@ impl OpenFile {
         let is_saved = matches!(saved, Ok(true));
         self.log = if is_saved { Log::Saved } else { Log::Gone };
         if is_news || is_saved {
-            let cause = saved.as_ref().err().map(|error| telemetry::causes(error));
+            let cause = saved.as_ref().err().map(|error| telemetry::causes(error, database::words));
             tracing::error!(cause, is_saved, "SQLite's -wal or -shm was removed while it was in use");
         }
     }

@@ -12,7 +12,7 @@ use super::worker::Writer;
 impl Writer {
     /// Decides what becomes of a part that could not be stored.
     pub(super) async fn recover(&mut self, part: Vec<Job>, failure: sqlx::Error, parts: &mut Vec<Vec<Job>>) {
-        let cause = telemetry::causes(&failure);
+        let cause = telemetry::causes(&failure, database::words);
         if !database::is_certainly_not_done(&failure) {
             tracing::warn!(
                 orders = part.len(),

@@ -140,7 +140,7 @@ impl Writer {
         if refused > 0 {
             tracing::warn!(
                 orders = refused,
-                cause = telemetry::causes(failure),
+                cause = telemetry::causes(failure, database::words),
                 "the order writer has no database"
             );
         }

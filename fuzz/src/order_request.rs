@@ -6,7 +6,7 @@
 use domain::{CouponCode, OrderItem};
 use libfuzzer_sys::fuzz_target;
 use order_food::handler::order::request::decode;
-use order_food::handler::reason::Reason;
+use order_food::http::reason::Reason;
 use serde_json::Value;
 
 fuzz_target!(|body: &[u8]| {

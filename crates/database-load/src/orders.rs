@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use database::{ConnectionRef, Statement, on_engine};
 use domain::text::normalized;
-use domain::{Order, OrderItem, OrderLine, OrderSnapshot, Product, ProductId, Quantity, Timestamp};
+use domain::{
+    OrderItem, OrderLine, OrderSnapshot, OrderStatus, Product, ProductId, Quantity, Spellings, Timestamp,
+};
 use uuid::Uuid;
 
 use crate::header::required;
@@ -13,7 +15,6 @@ use crate::row::Row;
 use crate::table::{File, read};
 use crate::users::StoredClient;
 use crate::{Counts, Fault, LoadError};
-use domain::Spellings;
 
 /// What order files may refer to.
 pub(crate) struct Known<'k> {
@@ -136,7 +137,7 @@ pub(crate) async fn apply(
             sqlx::query(store)
                 .bind(order.id)
                 .bind(client.id)
-                .bind(Order::PLACED)
+                .bind(OrderStatus::Placed.as_str())
                 .bind(order.created_at.micros())
                 .bind(&snapshot)
                 .execute(&mut **connection)

@@ -11,11 +11,11 @@ pub use history::{AppliedMigration, Conflict, KnownMigration, SchemaState};
 pub use migrator::{MigrationError, Migrator};
 
 mod postgres {
-    #![allow(clippy::expect_used, missing_docs, reason = "written by refinery's macro")]
+    #![allow(clippy::expect_used, reason = "written by refinery's macro")]
     refinery::embed_migrations!("../../migrations/postgres");
 }
 
 mod sqlite {
-    #![allow(clippy::expect_used, missing_docs, reason = "written by refinery's macro")]
+    #![allow(clippy::expect_used, reason = "written by refinery's macro")]
     refinery::embed_migrations!("../../migrations/sqlite");
 }

@@ -72,7 +72,17 @@ impl<P, S> Engine<P, S> {
 /// without waiting for its turn.
 pub(crate) const BEGIN_WRITE: Statement = Statement { postgres: "begin", sqlite: "begin immediate" };
 
-impl ConnectionRef<'_> {
+impl<'c> ConnectionRef<'c> {
+    /// Starts a transaction that is going to write.
+    pub async fn begin_write(self) -> Result<Transaction<'c>, sqlx::Error> {
+        use sqlx::Connection as _;
+        let begin = BEGIN_WRITE.on(&self);
+        Ok(match self {
+            Self::Postgres(connection) => Engine::Postgres(connection.begin_with(begin).await?),
+            Self::Sqlite(connection) => Engine::Sqlite(connection.begin_with(begin).await?),
+        })
+    }
+
     /// The same connection on a shorter loan.
     pub const fn reborrow(&mut self) -> ConnectionRef<'_> {
         match self {
@@ -85,12 +95,7 @@ impl ConnectionRef<'_> {
 impl Connection {
     /// Starts a transaction that is going to write.
     pub async fn begin_write(&mut self) -> Result<Transaction<'_>, sqlx::Error> {
-        use sqlx::Connection as _;
-        let begin = BEGIN_WRITE.on(self);
-        Ok(match self {
-            Self::Postgres(connection) => Engine::Postgres(connection.begin_with(begin).await?),
-            Self::Sqlite(connection) => Engine::Sqlite(connection.begin_with(begin).await?),
-        })
+        self.as_mut().begin_write().await
     }
 }
 

@@ -11,8 +11,9 @@ use sqlx::{PgConnection, Pool, Postgres, Sqlite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::engine::BEGIN_WRITE;
 use crate::postgres::{self, Access};
-use crate::{DatabaseUrl, Engine, SqliteFile, Unusable};
+use crate::{ConnectionRef, DatabaseUrl, Engine, SqliteFile, Transaction, Unusable};
 
 /// Connections for reading and for writing. Nothing is connected before the first use.
 #[derive(Debug, Clone)]
@@ -71,6 +72,16 @@ pub struct PoolUsage {
 /// A connection of a pool, given back when dropped.
 pub type PooledConnection = Engine<PoolConnection<Postgres>, PoolConnection<Sqlite>>;
 
+impl PooledConnection {
+    /// The connection, on loan.
+    pub fn borrow(&mut self) -> ConnectionRef<'_> {
+        match self {
+            Self::Postgres(connection) => Engine::Postgres(connection),
+            Self::Sqlite(connection) => Engine::Sqlite(connection),
+        }
+    }
+}
+
 impl Pools {
     /// How long a request waits for a connection to a server. Nobody can tell a server that is away from one that others
     /// keep busy, and who asks one that is away is to hear of it within 250 ms.
@@ -122,15 +133,21 @@ impl Pools {
     pub async fn reader(&self) -> Result<PooledConnection, sqlx::Error> {
         Ok(match &self.0 {
             Engine::Postgres(pool) => Engine::Postgres(pool.acquire().await?),
-            Engine::Sqlite(pools) => Engine::Sqlite(pools.acquire(&pools.reader).await?),
+            Engine::Sqlite(pools) => Engine::Sqlite(pools.acquire().await?),
         })
     }
 
-    /// A connection for writing.
-    pub async fn writer(&self) -> Result<PooledConnection, sqlx::Error> {
+    /// A transaction that is going to write. Dropping it without [`Transaction::commit`] rolls back.
+    pub async fn begin_write(&self) -> Result<Transaction<'static>, sqlx::Error> {
         Ok(match &self.0 {
-            Engine::Postgres(pool) => Engine::Postgres(pool.acquire().await?),
-            Engine::Sqlite(pools) => Engine::Sqlite(pools.acquire(&pools.writer).await?),
+            Engine::Postgres(pool) => Engine::Postgres(
+                pool.ask(|pool| async move { pool.begin_with(BEGIN_WRITE.postgres).await }).await?,
+            ),
+            Engine::Sqlite(pools) => Engine::Sqlite(
+                pools
+                    .ask(&pools.writer, |pool| async move { pool.begin_with(BEGIN_WRITE.sqlite).await })
+                    .await?,
+            ),
         })
     }
 
@@ -162,22 +179,45 @@ impl Pools {
 }
 
 impl SqlitePools {
-    /// A connection to the file that the path named when the first one was made.
-    async fn acquire(&self, pool: &RequestPool<Sqlite>) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+    async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.ask(&self.reader, |pool| async move { pool.acquire().await }).await
+    }
+
+    /// Asks a pool whose connections lead to the file that the path named when the first one was made.
+    async fn ask<T, F>(
+        &self,
+        pool: &RequestPool<Sqlite>,
+        asking: impl FnOnce(Pool<Sqlite>) -> F + Send + 'static,
+    ) -> Result<T, sqlx::Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+    {
         self.file.check()?;
-        let connection = pool.acquire().await?;
+        let answer = pool.ask(asking).await?;
         self.file.opened();
-        Ok(connection)
+        Ok(answer)
     }
 }
 
 impl PostgresPool {
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.ask(|pool| async move { pool.acquire().await }).await
+    }
+
+    async fn ask<T, F>(
+        &self,
+        asking: impl FnOnce(Pool<Postgres>) -> F + Send + 'static,
+    ) -> Result<T, sqlx::Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+    {
         if self.entry.is_blocked.load(Ordering::Relaxed) {
             return Err(Unusable::Pooled.into());
         }
         // The pool tries again and again, and then says only that it took too long.
-        self.pool.acquire().await.map_err(|error| {
+        self.pool.ask(asking).await.map_err(|error| {
             let unusable = *self.entry.unusable.lock().unwrap_or_else(PoisonError::into_inner);
             unusable.map_or(error, Into::into)
         })
@@ -225,20 +265,24 @@ impl<DB: sqlx::Database> RequestPool<DB> {
         }
     }
 
-    /// Waits no longer than a request can. Connecting goes on behind it: where a handshake takes longer than a request
-    /// waits, giving up on it each time would mean never to connect.
-    async fn acquire(&self) -> Result<PoolConnection<DB>, sqlx::Error> {
-        let acquiring = async {
+    /// Asks the pool for a connection, and waits no longer than a request can. Connecting goes on behind it: where a
+    /// handshake takes longer than a request waits, giving up on it each time would mean never to connect.
+    async fn ask<T, F>(&self, asking: impl FnOnce(Pool<DB>) -> F + Send + 'static) -> Result<T, sqlx::Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+    {
+        let waiting = async {
             let turn = self.asking.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
             let pool = self.pool.clone();
-            let acquiring = tokio::spawn(async move {
-                let acquired = pool.acquire().await;
+            let asking = tokio::spawn(async move {
+                let answer = asking(pool).await;
                 drop(turn);
-                acquired
+                answer
             });
-            acquiring.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+            asking.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
         };
-        timeout(self.patience, acquiring).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout(self.patience, waiting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 

@@ -141,6 +141,21 @@ impl Scopes {
     }
 }
 
+impl Scopes {
+    /// The scopes that this release knows, and how many words it does not know: a newer release may have written them.
+    pub fn known(text: &str) -> (Self, usize) {
+        let mut unknown = 0;
+        let mut known = Self::default();
+        for word in text.split_ascii_whitespace() {
+            match word.parse::<Self>() {
+                Ok(scope) => known.0 |= scope.0,
+                Err(UnknownScope(_)) => unknown += 1,
+            }
+        }
+        (known, unknown)
+    }
+}
+
 /// Scope names between blanks; none is allowed and allows nothing.
 impl FromStr for Scopes {
     type Err = UnknownScope;
@@ -182,5 +197,12 @@ mod tests {
         assert!("admin".parse::<Scopes>().unwrap().allow(Scope::ManageMenu));
         assert!(!"".parse::<Scopes>().unwrap().allow(Scope::CreateOrder));
         assert_eq!("orders".parse::<Scopes>(), Err(UnknownScope("orders".into())));
+    }
+
+    #[test]
+    fn words_of_a_newer_release_are_passed_over() {
+        let (scopes, unknown) = Scopes::known("create_order manage_orders manage_shop");
+        assert_eq!((scopes.to_string().as_str(), unknown), ("create_order", 2));
+        assert_eq!(Scopes::known("").1, 0);
     }
 }

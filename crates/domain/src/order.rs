@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
 
-use crate::{ClientId, CouponCode, Money, Product, ProductId, ProductImage, Timestamp};
+use crate::{ClientId, CouponCode, Money, OrderStatus, Product, ProductId, ProductImage, Timestamp};
 
 /// The id of an order: a UUIDv7 (RFC 9562), so ids sort by the millisecond of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,8 +175,8 @@ pub struct Order {
     pub id: OrderId,
     /// Who placed it.
     pub client_id: ClientId,
-    /// Where it is in its life; `placed` at first.
-    pub status: String,
+    /// Where it is in its life.
+    pub status: OrderStatus,
     /// When it was placed.
     pub created_at: Timestamp,
     /// What was sold.
@@ -184,20 +184,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// The status of an order that was just taken.
-    pub const PLACED: &'static str = "placed";
-
     /// A new order, placed at `moment`.
     pub fn place(client_id: ClientId, snapshot: OrderSnapshot, moment: Timestamp) -> Self {
         // The millisecond in the id and the stored time are the same one.
         let created_at = Timestamp::from_micros(moment.millis() * 1000);
-        Self {
-            id: OrderId::new(created_at),
-            client_id,
-            status: Self::PLACED.to_owned(),
-            created_at,
-            snapshot,
-        }
+        Self { id: OrderId::new(created_at), client_id, status: OrderStatus::Placed, created_at, snapshot }
     }
 }
 

@@ -5,59 +5,39 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use criterion::{BatchSize, Criterion};
+use database::{DatabaseUrl, Pools};
 use domain::{
     ClientId, CodeSet, CouponCode, Money, OrderLine, Pepper, Product, ProductId, Promotion, PromotionKind,
     Quantity, Scope, SystemClock, Timestamp, price,
 };
-use order_food::repository::{KeyRepository, PromotionRepository, RepositoryError, StoredKey};
-use order_food::service::{Keys, Promotions};
+use order_food::service::{ApiKeys, Promotions};
+use storage::{Database, StoredKey};
+use telemetry::metrics::Registry;
 
 const KEYS: i64 = 1_000;
 const CODES: u32 = 10_000_000;
 const PEPPER: &[u8] = b"a pepper of thirty-two characters";
 
-/// What a repository would have read.
-struct InMemory;
-
-#[async_trait]
-impl KeyRepository for InMemory {
-    async fn keys(&self) -> Result<Vec<StoredKey>, RepositoryError> {
-        let pepper = Pepper::new(PEPPER);
-        let key = |id: i64| StoredKey {
-            id,
-            hash: pepper.hash(&format!("key-{id}")),
-            pepper_fingerprint: pepper.fingerprint().to_vec(),
-            client_id: ClientId::new(id),
-            scopes: "create_order read_orders".parse().unwrap(),
-            expires_at: None,
-        };
-        Ok((0..KEYS).map(key).collect())
-    }
-
-    async fn note_use(&self, _: &[(i64, Timestamp)]) -> Result<(), RepositoryError> {
-        Ok(())
-    }
+fn stored_keys() -> Vec<StoredKey> {
+    let pepper = Pepper::new(PEPPER);
+    let key = |id: i64| StoredKey {
+        id,
+        hash: pepper.hash(&format!("key-{id}")),
+        pepper_fingerprint: pepper.fingerprint().to_vec(),
+        client_id: ClientId::new(id),
+        scopes: "create_order read_orders".parse().unwrap(),
+        expires_at: None,
+    };
+    (0..KEYS).map(key).collect()
 }
 
-#[async_trait]
-impl PromotionRepository for InMemory {
-    async fn promotions(&self) -> Result<Vec<Promotion>, RepositoryError> {
-        Ok((0..100).map(|number| promotion(&format!("SAVE{number}"))).collect())
+fn codes() -> CodeSet {
+    let mut codes = CodeSet::with_capacity(CODES as usize);
+    for number in 0..CODES {
+        codes.insert(&format!("C{number:08}"));
     }
-
-    async fn corpus(&self) -> Result<CodeSet, RepositoryError> {
-        let mut codes = CodeSet::with_capacity(CODES as usize);
-        for number in 0..CODES {
-            codes.insert(&format!("C{number:08}"));
-        }
-        Ok(codes)
-    }
-
-    async fn used(&self, _: &[&str]) -> Result<Vec<(String, i64)>, RepositoryError> {
-        Ok(Vec::new())
-    }
+    codes
 }
 
 fn promotion(code: &str) -> Promotion {
@@ -104,7 +84,7 @@ fn pricing(criterion: &mut Criterion) {
     }
 }
 
-fn key_check(criterion: &mut Criterion, keys: &Keys) {
+fn key_check(criterion: &mut Criterion, keys: &ApiKeys) {
     for (name, key, is_good) in [("a good key", "key-500", true), ("an unknown key", "key-x", false)] {
         assert_eq!(keys.authenticate(key, Scope::CreateOrder).is_ok(), is_good);
         criterion.bench_function(&format!("check {name} among {KEYS}"), |bencher| {
@@ -134,13 +114,15 @@ fn coupon_lookup(criterion: &mut Criterion, promotions: &Promotions) {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let keys = Keys::new(Arc::new(InMemory), Pepper::new(PEPPER), Arc::new(SystemClock));
-    let promotions = Promotions::new(Arc::new(InMemory));
-    runtime.block_on(async {
-        keys.reload().await.unwrap();
-        promotions.reload().await.unwrap();
-        promotions.reload_corpus().await.unwrap();
-    });
+    let _within = runtime.enter();
+    // Nothing is read from it.
+    let url: DatabaseUrl = "sqlite://unused.db".parse().unwrap();
+    let database = Database::new(Pools::open(&url, "bench", 1), &url, &Registry::off());
+    let keys = ApiKeys::new(database.clone(), Pepper::new(PEPPER), Arc::new(SystemClock));
+    let promotions = Promotions::new(database);
+    keys.replace(stored_keys());
+    promotions.replace((0..100).map(|number| promotion(&format!("SAVE{number}"))).collect());
+    promotions.replace_corpus(codes());
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))

@@ -1,14 +1,15 @@
-//! The food ordering API. A request goes handler -> service -> repository; [`app`] puts the parts together.
+//! The food ordering API. A request goes handler -> service -> storage; [`app`] puts the parts together.
 
 pub mod app;
-pub mod command;
+pub mod cli;
 pub mod config;
-pub mod connections;
 pub mod handler;
+pub mod http;
 pub mod metrics;
 pub mod middleware;
-mod offers;
 pub mod openapi;
-pub mod repository;
 pub mod router;
+pub mod server;
 pub mod service;
+pub mod state;
+pub mod task;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use database::settings::{self, Refusal};
 use domain::{Scope, SystemClock};
-use order_food::app::{BoundServer, StartError, Stopped};
-use order_food::command::keys::{Keys, KeysCommand};
+use order_food::app::{BoundServer, StartError};
+use order_food::cli::keys::{KeyCommands, KeysCommand};
 use order_food::config::{Arguments, Command, Config};
+use order_food::server::Stopped;
 use telemetry::{LogStream, Service, StopSignals, Telemetry};
 
 /// The key of the demo data.
@@ -52,7 +53,7 @@ fn keys(command: &KeysCommand, config: &Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
-    let keys = Keys { url: &config.database_url, pepper: &config.pepper, clock: &SystemClock };
+    let keys = KeyCommands { url: &config.database_url, pepper: &config.pepper, clock: &SystemClock };
     match runtime.block_on(keys.run(command, &mut io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&telemetry::causes(&error, database::words)),
@@ -111,7 +112,7 @@ fn failed(reason: &str) -> ExitCode {
 }
 
 fn refused(reason: &str) -> ExitCode {
-    // Nobody may be listening.
+    // There may be no reader.
     let _ = writeln!(io::stderr(), "order-food: {reason}");
     ExitCode::FAILURE
 }
@@ -119,7 +120,7 @@ fn refused(reason: &str) -> ExitCode {
 /// What a newcomer needs. On stderr: stdout is the log's.
 fn greet(bound: &BoundServer, url: &str) {
     let address = bound.address();
-    let (key, code) = if bound.state().keys.accepts(DEMO_KEY, Scope::CreateOrder) {
+    let (key, code) = if bound.state().catalogue.api_keys.accepts(DEMO_KEY, Scope::CreateOrder) {
         (DEMO_KEY, ", \"couponCode\": \"SAVE10\"")
     } else {
         ("YOUR-KEY", "")

@@ -22,6 +22,28 @@ pub struct Metric {
     pub labels: &'static [&'static str],
 }
 
+impl Metric {
+    /// A counter.
+    pub const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
+        Self { name, kind: Kind::Counter, help, labels }
+    }
+
+    /// A gauge.
+    pub const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
+        Self { name, kind: Kind::Gauge, help, labels }
+    }
+
+    /// A histogram with these upper bounds.
+    pub const fn histogram(
+        name: &'static str,
+        labels: &'static [&'static str],
+        bounds: &'static [f64],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind: Kind::Histogram(bounds), help, labels }
+    }
+}
+
 /// How something is counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {

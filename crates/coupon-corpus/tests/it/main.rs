@@ -1,5 +1,5 @@
 //! The digest against what a simple program finds, on files of every shape.
-#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod likeness;
 mod oracle;

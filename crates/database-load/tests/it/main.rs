@@ -1,5 +1,5 @@
 //! The loader on real databases and as a real process.
-#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod command;
 mod coupon_command;

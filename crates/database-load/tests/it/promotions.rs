@@ -22,7 +22,7 @@ async fn definitions_follow_the_file_and_counts_stay(engine: TestEngine) {
         shop.database.texts(stored).await,
         ["FREE free_lowest 0 -1", "HALF percentage 1250 -1", "TEN percentage 1000 100", "TWO fixed 200 -1"]
     );
-    shop.database.execute("insert into limit_counters values ('promotion:TEN', 42)").await;
+    shop.database.execute("insert into limit_counters (name, used) values ('promotion:TEN', 42)").await;
     let fewer = rows.replace(",100,1,", ",50,1,").replace("TWO,fixed,2,,,,,,,,true\n", "");
     assert_eq!(shop.load_file(Promotions, &format!("{HEADER}{fewer}")).await.1, counts(3, 0, 1, 1, 2, 0));
     assert_eq!(shop.load_file(Promotions, &format!("{HEADER}{rows}")).await.1, counts(4, 1, 1, 0, 2, 0));

@@ -11,8 +11,8 @@ use database_load::{PepperArgs, Source, SourceArgs};
 use domain::Pepper;
 use telemetry::TelemetryArgs;
 
-use crate::command::healthcheck::HealthcheckCommand;
-use crate::command::keys::KeysCommand;
+use crate::cli::healthcheck::HealthcheckCommand;
+use crate::cli::keys::KeysCommand;
 
 pub use lifecycle::LifecycleArgs;
 pub use limits::{LimitArgs, TrustedProxies};

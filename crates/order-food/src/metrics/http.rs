@@ -1,6 +1,6 @@
 //! Requests, counted by the middleware around them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -73,13 +73,10 @@ impl HttpMetrics {
     }
 
     /// Begins the series that rules compare at zero: Prometheus does not see the requests that a series begins with.
-    pub fn begin_series(&self, requests: &[(&'static str, &'static str)], statuses: &[u16]) {
-        if !self.registry.is_on() {
-            return;
-        }
-        for &(method, route) in requests {
-            for &status in statuses {
-                self.register(Kind { method, route, status });
+    pub fn begin_series(&self, method: &'static str, route: &'static str, statuses: &BTreeSet<u16>) {
+        if self.registry.is_on() {
+            for status in statuses {
+                self.register(Kind { method, route, status: *status });
             }
         }
     }
@@ -95,7 +92,7 @@ impl HttpMetrics {
     }
 
     /// A proxy named a client by something other than an address.
-    pub fn note_invalid_forwarded_address(&self) {
+    pub fn record_invalid_forwarded_address(&self) {
         self.invalid_forwarded.increment(1);
     }
 
@@ -124,7 +121,7 @@ impl HttpMetrics {
     }
 
     /// A handler panicked.
-    pub fn note_panic(&self) {
+    pub fn record_panic(&self) {
         self.panics.increment(1);
     }
 

@@ -5,9 +5,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use crate::app::AppState;
-use crate::handler::error::ApiError;
-use crate::handler::limits;
+use crate::http::error::ApiError;
+use crate::http::rate_limit;
+use crate::state::AppState;
 
 /// The middleware.
 pub async fn admit<B: MessageBody + 'static>(
@@ -17,7 +17,7 @@ pub async fn admit<B: MessageBody + 'static>(
     let Some(app) = request.app_data::<Data<AppState>>().cloned() else {
         return Err(ApiError::internal("a server without its state").into());
     };
-    match limits::check_address(&request, &app) {
+    match rate_limit::check_address(&request, &app) {
         Ok(()) => next.call(request).await.map(ServiceResponse::map_into_left_body),
         Err(refused) => Ok(request.error_response(refused).map_into_right_body()),
     }

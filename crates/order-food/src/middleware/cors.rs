@@ -14,13 +14,12 @@ const EXPOSED_HEADERS: [&str; 8] = [
     "traceresponse",
     "x-request-id",
 ];
-const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "POST"];
 const MAX_AGE_SECONDS: usize = 3600;
 
-/// CORS for these origins.
-pub fn cors(origins: &AllowedOrigins) -> Cors {
+/// CORS for these origins, and for these methods, as `Allow` lists them.
+pub fn cors(origins: &AllowedOrigins, methods: &str) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(METHODS)
+        .allowed_methods(methods.split(", "))
         // Libraries for tracing and monitoring add headers of their own to a page's requests.
         .allow_any_header()
         .expose_headers(EXPOSED_HEADERS)

@@ -2,7 +2,6 @@
 
 pub mod admission;
 mod cors;
-pub mod in_flight;
 pub mod request;
 pub mod trace;
 

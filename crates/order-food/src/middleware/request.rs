@@ -22,13 +22,13 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::trace::{Answer, RequestTrace};
-use crate::app::AppState;
-use crate::connections::Connection;
-use crate::handler::error::ApiError;
-use crate::handler::{body, limits};
+use crate::http::error::ApiError;
+use crate::http::request_context::RequestContext;
+use crate::http::{body, rate_limit};
 use crate::metrics::http::{Finished, method_name};
-use crate::router::Seen;
+use crate::server::connections::Connection;
 use crate::service::readiness::DatabaseState;
+use crate::state::AppState;
 
 /// Paths that orchestrators and Prometheus ask for.
 const PROBES: [&str; 5] = ["/livez", "/readyz", "/health", "/healthcheck", "/metrics"];
@@ -48,19 +48,19 @@ pub async fn around<B: MessageBody + 'static>(
         return Err(ApiError::of_framework(StatusCode::BAD_REQUEST).into());
     }
     if let Some(connection) = &connection
-        && !connection.takes_answers().await
+        && !connection.await_reader().await
     {
         return Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT).into());
     }
-    let _in_flight = app.in_flight.enter();
+    let _in_flight = app.edge.in_flight.enter();
     let _busy = connection.as_ref().map(Connection::begin_request);
     let method = method_name(request.method());
-    let _active = app.http_metrics.begin(method);
+    let _active = app.observability.http_metrics.begin(method);
     // Probes come every few seconds. Their traces would hide all others.
-    let is_probe = PROBES.contains(&request.path()) && !app.traces_probes;
-    let without_spans = is_probe.then(|| app.tracing.without_spans());
-    let tracing = without_spans.as_ref().unwrap_or(&app.tracing);
-    let watched = Watched {
+    let is_probe = PROBES.contains(&request.path()) && !app.observability.traces_probes;
+    let without_spans = is_probe.then(|| app.observability.tracing.without_spans());
+    let tracing = without_spans.as_ref().unwrap_or(&app.observability.tracing);
+    let observed = ObservedRequest {
         method,
         sent_method: request.method().clone(),
         // The request itself must not be held on to: routing needs it for itself.
@@ -71,35 +71,35 @@ pub async fn around<B: MessageBody + 'static>(
         is_last: request.head().connection_type() != ConnectionType::KeepAlive,
         connection,
         trace: RequestTrace::begin(&request, method, tracing),
-        seen: Seen::default(),
+        context: RequestContext::default(),
         is_answered: Cell::new(false),
         started,
         app,
     };
-    request.extensions_mut().insert(watched.seen.clone());
+    request.extensions_mut().insert(observed.context.clone());
 
     // A panic leaves this request's own state behind and nothing shared: services hold no locks across calls.
     let answering = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let outcome = answering.instrument(watched.trace.span()).await;
+    let outcome = answering.instrument(observed.trace.span()).await;
     let outcome = outcome.map(|response| response.map(ServiceResponse::map_into_boxed_body));
     let (error, is_panic) = match outcome {
         Ok(Ok(response)) => {
             let (mut response, reason) =
-                with_error_body(response, &watched.trace, watched.app.readiness.database());
+                with_error_body(response, &observed.trace, observed.app.catalogue.readiness.database());
             let request = response.request().clone();
-            limits::tell(&request, response.headers_mut());
-            watched.finish(response.response_mut(), reason, false);
+            rate_limit::write_headers(&request, response.headers_mut());
+            observed.finish(response.response_mut(), reason, false);
             return Ok(response);
         }
         Ok(Err(error)) => (ApiError::of_framework(error.as_response_error().status_code()), false),
         Err(_) => {
-            watched.app.http_metrics.note_panic();
+            observed.app.observability.http_metrics.record_panic();
             (ApiError::internal("a handler panicked"), true)
         }
     };
-    log_cause(&error, &watched.trace);
-    let mut response = error.response(watched.trace.trace_id());
-    watched.finish(&mut response, Some(error.reason().as_str()), is_panic);
+    log_cause(&error, &observed.trace);
+    let mut response = error.response(observed.trace.trace_id());
+    observed.finish(&mut response, Some(error.reason().as_str()), is_panic);
     Err(InternalError::from_response(error, response).into())
 }
 
@@ -112,7 +112,7 @@ fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// A request that is told of when it has been answered, or when its client has gone away before that.
-struct Watched {
+struct ObservedRequest {
     app: Data<AppState>,
     /// As metrics and traces name it.
     method: &'static str,
@@ -123,14 +123,18 @@ struct Watched {
     is_last: bool,
     connection: Option<Arc<Connection>>,
     trace: RequestTrace,
-    seen: Seen,
+    context: RequestContext,
     is_answered: Cell<bool>,
     started: Instant,
 }
 
-impl Watched {
+impl ObservedRequest {
     /// What proxies log where the client did not wait for the answer.
     const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+    fn is_order(&self) -> bool {
+        self.method == "POST" && self.uri.path() == "/api/order"
+    }
 
     /// Tells the client, the trace, the metrics and the log.
     fn finish(&self, response: &mut HttpResponse<BoxBody>, reason: Option<&'static str>, is_panic: bool) {
@@ -146,10 +150,10 @@ impl Watched {
             // Shared caches keep apart what `Authorization` guards (RFC 9111, section 3.5), not what a key does.
             head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        self.trace.tell(head.headers_mut());
+        self.trace.write_headers(head.headers_mut());
         // Nobody knows where the next request begins after a body that was not read.
-        let is_last = self.is_last || self.has_body && !self.seen.is_body_read();
-        if is_last || self.app.readiness.is_draining() {
+        let is_last = self.is_last || self.has_body && !self.context.is_body_read();
+        if is_last || self.app.catalogue.readiness.is_draining() {
             head.set_connection_type(ConnectionType::Close);
             if let Some(connection) = &self.connection {
                 connection.close();
@@ -158,19 +162,22 @@ impl Watched {
         let status = head.status.as_u16();
         self.trace.end(
             self.method,
-            &self.seen,
+            &self.context,
             &Answer { status, headers: Some(head.headers()), reason, is_panic },
         );
-        self.tell(status, reason, response_body_bytes);
+        self.record(status, reason, response_body_bytes);
     }
 
     /// Tells the metrics and the log: one line for each request. No query, no headers, no body: secrets stand there.
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a request")]
-    fn tell(&self, status: u16, reason: Option<&'static str>, response_body_bytes: Option<u64>) {
-        let (duration, route) = (self.started.elapsed(), self.seen.route());
+    fn record(&self, status: u16, reason: Option<&'static str>, response_body_bytes: Option<u64>) {
+        let (duration, route) = (self.started.elapsed(), self.context.route());
         let finished =
             Finished { duration, request_body_bytes: self.request_body_bytes, response_body_bytes };
-        self.app.http_metrics.end(self.method, route, status, &finished);
+        self.app.observability.http_metrics.end(self.method, route, status, &finished);
+        if let (true, Some(reason)) = (self.is_order(), reason) {
+            self.app.observability.ordering_metrics.record_refused(reason);
+        }
         tracing::info!(
             target: "access",
             method = self.sent_method.as_str(),
@@ -180,19 +187,19 @@ impl Watched {
             duration_ms = duration.as_micros() as f64 / 1000.0,
             request_id = self.trace.request_id(),
             trace_id = self.trace.trace_id(),
-            client = self.seen.client().map(ClientId::get),
+            client = self.context.client().map(ClientId::get),
             reason,
         );
     }
 }
 
-impl Drop for Watched {
+impl Drop for ObservedRequest {
     fn drop(&mut self) {
         if !self.is_answered.get() {
             let status = Self::CLIENT_CLOSED_REQUEST;
             let answer = Answer { status, headers: None, reason: None, is_panic: false };
-            self.trace.end(self.method, &self.seen, &answer);
-            self.tell(status, None, None);
+            self.trace.end(self.method, &self.context, &answer);
+            self.record(status, None, None);
         }
     }
 }

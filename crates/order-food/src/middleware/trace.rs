@@ -13,9 +13,9 @@ use telemetry::traces::{self, Root, TraceParent};
 use tracing::Span;
 use uuid::Uuid;
 
-use crate::connections::Connection;
+use crate::http::request_context::RequestContext;
 use crate::metrics::http::OTHER_METHOD;
-use crate::router::Seen;
+use crate::server::connections::Connection;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -89,8 +89,8 @@ impl RequestTrace {
         self.root.as_ref().map_or_else(Span::none, |root| root.span.clone())
     }
 
-    /// Tells the client the ids.
-    pub fn tell(&self, headers: &mut HeaderMap) {
+    /// Writes the ids into the response's headers.
+    pub fn write_headers(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id.clone());
         if let Some(root) = &self.root {
             let text = format!("00-{}-{}-01", root.trace_id(), root.span_id());
@@ -99,17 +99,17 @@ impl RequestTrace {
     }
 
     /// Says what became of the request.
-    pub fn end(&self, method: &'static str, seen: &Seen, answer: &Answer<'_>) {
+    pub fn end(&self, method: &'static str, context: &RequestContext, answer: &Answer<'_>) {
         let Some(root) = &self.root else { return };
         let span = &root.span;
-        if let Some(route) = seen.route() {
+        if let Some(route) = context.route() {
             // Semantic conventions for HTTP, name: a method that nobody knows is HTTP.
             let method = if method == OTHER_METHOD { "HTTP" } else { method };
             traces::rename(span, format!("{method} {route}"));
             span.record("http.route", route);
         }
         span.record("http.response.status_code", i64::from(answer.status));
-        if let Some(client) = seen.client() {
+        if let Some(client) = context.client() {
             span.record("order_food.client.id", client.get());
         }
         if let Some(reason) = answer.reason {

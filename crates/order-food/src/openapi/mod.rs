@@ -3,14 +3,15 @@
 mod refusals;
 mod shared;
 
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
 
-use crate::handler::error::ErrorBody;
-use crate::handler::reason::Reason;
-use crate::handler::{docs, health, metrics, order, product, welcome};
+use crate::handler::page::{docs, welcome};
+use crate::handler::{health, metrics, order, product};
+use crate::http::error::ErrorBody;
+use crate::router::{self, Verb};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -44,7 +45,7 @@ use crate::handler::{docs, health, metrics, order, product, welcome};
         docs::openapi_yaml,
     ),
     components(schemas(ErrorBody<'static>)),
-    modifiers(&Aliases, &Keys, &Shared),
+    modifiers(&Aliases, &SecuritySchemes, &Shared),
 )]
 struct Document;
 
@@ -53,16 +54,11 @@ pub fn document() -> OpenApi {
     Document::openapi()
 }
 
-/// Why operations are refused; the others never are.
-const REFUSALS: [(HttpMethod, &str, &[Reason]); 7] = [
-    (HttpMethod::Get, "/api/product", product::list::REFUSALS),
-    (HttpMethod::Get, "/api/product/{productId}", product::get::REFUSALS),
-    (HttpMethod::Post, "/api/order", order::place::REFUSALS),
-    (HttpMethod::Get, "/api/order", order::list::REFUSALS),
-    (HttpMethod::Get, "/api/order/{orderId}", order::get::REFUSALS),
-    (HttpMethod::Post, "/api/order/quote", order::quote::REFUSALS),
-    (HttpMethod::Get, "/metrics", metrics::REFUSALS),
-];
+/// The description as JSON.
+pub fn json() -> String {
+    // Maps with texts as keys: there is nothing in it that JSON cannot say.
+    document().to_json().unwrap_or_default()
+}
 
 /// Second paths of the same handlers.
 struct Aliases;
@@ -81,9 +77,9 @@ impl Modify for Aliases {
 }
 
 /// The two headers in which a key may be sent.
-struct Keys;
+struct SecuritySchemes;
 
-impl Modify for Keys {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut OpenApi) {
         let key = |header, what| {
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(header, what)))
@@ -106,13 +102,14 @@ struct Shared;
 
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
-        for (method, path, reasons) in REFUSALS {
-            let operation = document.paths.paths.get_mut(path).and_then(|item| match method {
-                HttpMethod::Post => item.post.as_mut(),
-                _ => item.get.as_mut(),
+        for endpoint in router::ENDPOINTS.iter().filter(|endpoint| !endpoint.refusals.is_empty()) {
+            let item = document.paths.paths.get_mut(endpoint.path);
+            let operation = item.and_then(|item| match endpoint.method {
+                Verb::Get => item.get.as_mut(),
+                Verb::Post => item.post.as_mut(),
             });
             if let Some(operation) = operation {
-                refusals::add(operation, path.starts_with("/api/"), reasons);
+                refusals::add(operation, endpoint.path.starts_with("/api/"), endpoint.refusals);
             }
         }
         for (path, item) in &mut document.paths.paths {

@@ -8,7 +8,7 @@ use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
-use crate::handler::reason::Reason;
+use crate::http::reason::Reason;
 
 /// Adds a response for each status that these reasons have. `is_api`: below `/api/`, where answers are JSON only.
 pub fn add(operation: &mut Operation, is_api: bool, reasons: &[Reason]) {

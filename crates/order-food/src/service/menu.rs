@@ -7,8 +7,9 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use domain::{Product, ProductId, text};
 
+use storage::{Database, StorageError};
+
 use super::representation::Representation;
-use crate::repository::{MenuRepository, RepositoryError};
 
 /// One state of the menu; every request works with exactly one.
 #[derive(Debug)]
@@ -92,15 +93,15 @@ fn json_array<'e>(entries: impl Iterator<Item = &'e MenuEntry>) -> Bytes {
 
 /// Serves the present menu and replaces it.
 pub struct Menu {
-    repository: Arc<dyn MenuRepository>,
+    database: Database,
     to_json: fn(&Product) -> Vec<u8>,
     current: ArcSwapOption<MenuSnapshot>,
 }
 
 impl Menu {
     /// A menu that has not been loaded yet.
-    pub fn new(repository: Arc<dyn MenuRepository>, to_json: fn(&Product) -> Vec<u8>) -> Self {
-        Self { repository, to_json, current: ArcSwapOption::empty() }
+    pub fn new(database: Database, to_json: fn(&Product) -> Vec<u8>) -> Self {
+        Self { database, to_json, current: ArcSwapOption::empty() }
     }
 
     /// The menu now; `None` before it was first loaded.
@@ -109,13 +110,13 @@ impl Menu {
     }
 
     /// Reads the menu again and puts it in place at once.
-    pub async fn reload(&self) -> Result<(), RepositoryError> {
-        let products = self.repository.products().await?;
+    pub async fn reload(&self) -> Result<(), StorageError> {
+        let products = self.database.products().await?;
         tracing::info!(products = products.len(), "the menu was read");
         let to_json = self.to_json;
         // Compressing a large menu takes a while.
         let snapshot = tokio::task::spawn_blocking(move || MenuSnapshot::new(products, to_json)).await;
-        let snapshot = snapshot.map_err(|_| RepositoryError::Unavailable(None))?;
+        let snapshot = snapshot.map_err(|_| StorageError::Unavailable(None))?;
         self.current.store(Some(Arc::new(snapshot)));
         Ok(())
     }

@@ -1,21 +1,19 @@
 //! What the business does, between HTTP and the database.
 
-pub mod follower;
-pub mod housekeeping;
-pub mod keys;
-pub mod limits;
+pub mod api_keys;
 pub mod menu;
 pub mod ordering;
 pub mod promotions;
+pub mod rate_limits;
 pub mod readiness;
 pub mod representation;
+pub mod shop_settings;
 
-pub use follower::Follower;
-pub use housekeeping::Housekeeping;
-pub use keys::{Caller, KeyRefused, Keys};
-pub use limits::RateLimits;
+pub use api_keys::{ApiKeys, Caller, KeyRefused};
 pub use menu::{Menu, MenuSnapshot};
-pub use ordering::{Cart, OrderRefused, Ordering, PlacedOrder};
+pub use ordering::{Cart, OrderRefused, Ordering, Placed};
 pub use promotions::Promotions;
+pub use rate_limits::RateLimits;
 pub use readiness::Readiness;
 pub use representation::Representation;
+pub use shop_settings::ShopSettings;

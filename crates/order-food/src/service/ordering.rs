@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{
-    ClientId, Clock, CouponCode, IdempotencyKey, Money, Order, OrderId, OrderItem, OrderLine, OrderSnapshot,
-    Promotion, PromotionRefused, Timestamp, price,
+    ClientId, Clock, CouponCode, CouponSource, IdempotencyKey, KeyClaim, LimitKind, Money, NewOrder, Order,
+    OrderId, OrderItem, OrderLine, OrderSnapshot, Placement, Promotion, PromotionRefused, Redemption,
+    StoredResponse, Timestamp, price,
 };
 use sha2::{Digest, Sha256};
+use storage::{Database, OrderWriter, StorageError};
 use telemetry::traces;
 use tracing::{Instrument, Span};
 
 use crate::metrics::OrderingMetrics;
-use crate::repository::{
-    CouponSource, KeyClaim, LimitKind, NewOrder, OrderOwner, OrderPlacement, OrderRepository, Redemption,
-    RepositoryError, StoredAnswer,
-};
-use crate::service::promotions::{Coupon, Promotions, limits};
+use crate::service::promotions::{Coupon, Promotions, uses};
 use crate::service::{Caller, Menu};
 
 /// What a client wants to order.
@@ -51,12 +49,12 @@ pub enum OrderRefused {
     KeyReused,
     /// The database failed.
     #[error(transparent)]
-    Repository(#[from] RepositoryError),
+    Storage(#[from] StorageError),
 }
 
 /// What is answered to an order that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedOrder {
+pub struct Placed {
     /// Its id.
     pub id: OrderId,
     /// The order as clients see it.
@@ -82,7 +80,8 @@ impl Priced {
 pub struct Ordering {
     menu: Arc<Menu>,
     promotions: Arc<Promotions>,
-    orders: Arc<dyn OrderRepository>,
+    database: Database,
+    writer: OrderWriter,
     clock: Arc<dyn Clock>,
     metrics: OrderingMetrics,
     to_json: fn(&Order) -> Vec<u8>,
@@ -93,12 +92,13 @@ impl Ordering {
     pub fn new(
         menu: Arc<Menu>,
         promotions: Arc<Promotions>,
-        orders: Arc<dyn OrderRepository>,
+        database: Database,
+        writer: OrderWriter,
         clock: Arc<dyn Clock>,
         metrics: OrderingMetrics,
         to_json: fn(&Order) -> Vec<u8>,
     ) -> Self {
-        Self { menu, promotions, orders, clock, metrics, to_json }
+        Self { menu, promotions, database, writer, clock, metrics, to_json }
     }
 
     /// Prices the cart from one state of the menu and stores the order. `Ok` means that it is durable. The same key
@@ -108,7 +108,7 @@ impl Ordering {
         caller: Caller,
         cart: Cart,
         key: Option<IdempotencyKey>,
-    ) -> Result<PlacedOrder, OrderRefused> {
+    ) -> Result<Placed, OrderRefused> {
         let request_hash = key.as_ref().map(|_| request_hash(&cart));
         let now = self.clock.now();
         let priced = telemetry::span!("order.price").in_scope(|| self.price(cart, now));
@@ -119,13 +119,28 @@ impl Ordering {
         match (outcome, key.zip(request_hash)) {
             // What the rules refuse now they may have allowed when the key was first used.
             (Err(refused), Some((key, request_hash))) if refused.is_by_the_rules() => {
-                match self.orders.answer(caller.client_id, &key).await? {
+                match self.stored_response(caller.client_id, key).await? {
                     None => Err(refused),
-                    Some(answer) => answer.replay(&request_hash).inspect(|_| self.metrics.note_replayed()),
+                    Some(response) => {
+                        replay(response, &request_hash).inspect(|_| self.metrics.record_replayed())
+                    }
                 }
             }
             (outcome, _) => outcome,
         }
+    }
+
+    /// The response that is stored under a key. To give it again acknowledges the order again, so the writer reads it
+    /// and confirms it.
+    async fn stored_response(
+        &self,
+        client_id: ClientId,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredResponse>, StorageError> {
+        if !self.database.is_key_used(client_id, &key).await? {
+            return Ok(None);
+        }
+        self.writer.stored_response(client_id, key).await
     }
 
     async fn store(
@@ -134,7 +149,7 @@ impl Ordering {
         priced: Priced,
         claim: Option<(IdempotencyKey, [u8; 32])>,
         now: Timestamp,
-    ) -> Result<PlacedOrder, OrderRefused> {
+    ) -> Result<Placed, OrderRefused> {
         let span = Span::current();
         let total = priced.snapshot.total_cents;
         traces::add_event(&span, "priced", || [("order.total_cents", total.cents().into())]);
@@ -144,29 +159,30 @@ impl Ordering {
             (Some(_), Some(_)) => Some(CouponSource::Promotion),
             (Some(_), None) => Some(CouponSource::CouponFiles),
         };
-        let redemption = priced.redeemed().map(|promotion| Redemption {
-            code: promotion.code.clone(),
-            discount,
-            limits: limits(promotion, Some(client_id)),
-        });
+        let (redemption, uses) = match priced.redeemed() {
+            None => (None, Vec::new()),
+            Some(promotion) => {
+                let redemption = Redemption { code: promotion.code.clone(), discount };
+                (Some(redemption), uses(promotion, Some(client_id)))
+            }
+        };
         let order = Order::place(client_id, priced.snapshot, now);
         let body = Bytes::from((self.to_json)(&order));
-        let snapshot_json = serde_json::to_string(&order.snapshot)
-            .map_err(|error| RepositoryError::Other(sqlx::Error::Encode(error.into())))?;
+        let snapshot_json = serde_json::to_string(&order.snapshot).map_err(StorageError::not_encodable)?;
         let idempotency =
             claim.map(|(key, request_hash)| KeyClaim { key, request_hash, response: body.clone() });
         let id = order.id;
-        let placing = self.orders.place(NewOrder { order, snapshot_json, idempotency, coupon, redemption });
+        let new = NewOrder { order, snapshot_json, idempotency, coupon, redemption, uses };
         let persisting = telemetry::span!("order.persist");
-        let placed = placing.instrument(persisting.clone()).await;
+        let placed = self.writer.place(new).instrument(persisting.clone()).await;
         match placed.inspect_err(|error| traces::fail(&persisting, error.name(), ""))? {
-            OrderPlacement::Stored => {
+            Placement::Stored => {
                 traces::add_event(&span, "persisted", || [("order.id", id.to_string().into())]);
-                Ok(PlacedOrder { id, body, is_replay: false })
+                Ok(Placed { id, body, is_replay: false })
             }
-            OrderPlacement::Replayed { id, body } => Ok(PlacedOrder { id, body, is_replay: true }),
-            OrderPlacement::KeyReused => Err(OrderRefused::KeyReused),
-            OrderPlacement::LimitReached(kind) => Err(OrderRefused::LimitReached(kind)),
+            Placement::Replayed { id, body } => Ok(Placed { id, body, is_replay: true }),
+            Placement::KeyReused => Err(OrderRefused::KeyReused),
+            Placement::LimitReached(kind) => Err(OrderRefused::LimitReached(kind)),
         }
     }
 
@@ -174,8 +190,8 @@ impl Ordering {
     pub async fn quote(&self, caller: Option<Caller>, cart: Cart) -> Result<OrderSnapshot, OrderRefused> {
         let priced = telemetry::span!("order.price").in_scope(|| self.price(cart, self.clock.now()))?;
         if let Some(promotion) = priced.redeemed() {
-            let limits = limits(promotion, caller.map(|caller| caller.client_id));
-            if let Some(kind) = self.promotions.reached(&limits).await? {
+            let uses = uses(promotion, caller.map(|caller| caller.client_id));
+            if let Some(kind) = self.promotions.reached(&uses).await? {
                 return Err(OrderRefused::LimitReached(kind));
             }
         }
@@ -208,8 +224,8 @@ impl Ordering {
     }
 
     /// The order with that id, if the caller may see it.
-    pub async fn find(&self, caller: Caller, id: OrderId) -> Result<Option<Order>, RepositoryError> {
-        self.orders.find(id, caller.visible_orders()).await
+    pub async fn find(&self, caller: Caller, id: OrderId) -> Result<Option<Order>, StorageError> {
+        self.database.find_order(id, caller.visible_orders()).await
     }
 
     /// A page of the orders the caller may see, newest first, and the id to go on from if there are more.
@@ -218,9 +234,8 @@ impl Ordering {
         caller: Caller,
         before: Option<OrderId>,
         limit: u32,
-    ) -> Result<(Vec<Order>, Option<OrderId>), RepositoryError> {
-        let owner: OrderOwner = caller.visible_orders();
-        let mut orders = self.orders.list(owner, before, limit + 1).await?;
+    ) -> Result<(Vec<Order>, Option<OrderId>), StorageError> {
+        let mut orders = self.database.list_orders(caller.visible_orders(), before, limit + 1).await?;
         let has_more = orders.len() > limit as usize;
         orders.truncate(limit as usize);
         let next = orders.last().filter(|_| has_more).map(|order| order.id);
@@ -234,19 +249,17 @@ impl OrderRefused {
     const fn is_by_the_rules(&self) -> bool {
         match self {
             Self::UnknownProducts(_) | Self::UnknownCoupon | Self::Promotion(_) => true,
-            Self::LimitReached(_) | Self::NotReady | Self::KeyReused | Self::Repository(_) => false,
+            Self::LimitReached(_) | Self::NotReady | Self::KeyReused | Self::Storage(_) => false,
         }
     }
 }
 
-impl StoredAnswer {
-    fn replay(self, request_hash: &[u8; 32]) -> Result<PlacedOrder, OrderRefused> {
-        if self.request_hash == request_hash {
-            let id = OrderId::from_uuid(self.order_id);
-            Ok(PlacedOrder { id, body: self.response.into(), is_replay: true })
-        } else {
-            Err(OrderRefused::KeyReused)
-        }
+fn replay(stored: StoredResponse, request_hash: &[u8; 32]) -> Result<Placed, OrderRefused> {
+    if stored.request_hash == request_hash {
+        let id = OrderId::from_uuid(stored.order_id);
+        Ok(Placed { id, body: stored.response, is_replay: true })
+    } else {
+        Err(OrderRefused::KeyReused)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
-use domain::{ClientId, CodeSet, CouponCode, Promotion, text};
-
-use crate::repository::{LimitKind, PromotionRepository, RepositoryError, UseLimit};
+use domain::{ClientId, CodeSet, CounterUse, CouponCode, LimitKind, Promotion, text};
+use storage::{Database, Known, StorageError};
 
 /// What a code is.
 #[derive(Debug, Clone)]
@@ -21,16 +21,23 @@ pub enum Coupon {
 
 /// Knows every promotion and every code of the coupon files.
 pub struct Promotions {
-    repository: Arc<dyn PromotionRepository>,
+    database: Database,
     /// By their normalized codes.
     by_code: ArcSwapOption<HashMap<String, Arc<Promotion>>>,
     corpus: ArcSwapOption<CodeSet>,
+    /// How many promotions are of a kind that this release does not know.
+    unknown_kinds: AtomicUsize,
 }
 
 impl Promotions {
     /// Nothing is known yet.
-    pub fn new(repository: Arc<dyn PromotionRepository>) -> Self {
-        Self { repository, by_code: ArcSwapOption::empty(), corpus: ArcSwapOption::empty() }
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            by_code: ArcSwapOption::empty(),
+            corpus: ArcSwapOption::empty(),
+            unknown_kinds: AtomicUsize::new(0),
+        }
     }
 
     /// What the code is; a promotion decides before the coupon files do. `None` before they were first loaded.
@@ -51,54 +58,71 @@ impl Promotions {
         (promotions, codes)
     }
 
+    /// How many promotions are of a kind that this release does not know.
+    pub fn unknown_kinds(&self) -> usize {
+        self.unknown_kinds.load(Ordering::Relaxed)
+    }
+
     /// Reads the promotions again and puts them in place at once.
-    pub async fn reload(&self) -> Result<(), RepositoryError> {
-        let promotions = self.repository.promotions().await?;
+    pub async fn reload(&self) -> Result<(), StorageError> {
+        let Known { items, unknown } = self.database.promotions().await?;
+        if unknown > 0 {
+            tracing::warn!(
+                promotions = unknown,
+                "promotions of a kind that this release does not know cannot be used here"
+            );
+        }
+        self.unknown_kinds.store(unknown, Ordering::Relaxed);
+        self.replace(items);
+        Ok(())
+    }
+
+    /// Puts these promotions in place of all others.
+    pub fn replace(&self, promotions: Vec<Promotion>) {
         tracing::info!(promotions = promotions.len(), "the promotions were read");
         let by_code = promotions
             .into_iter()
             .map(|promotion| (text::normalized(promotion.code.as_str()).into_owned(), Arc::new(promotion)));
         self.by_code.store(Some(Arc::new(by_code.collect())));
-        Ok(())
     }
 
     /// Reads the codes of the coupon files again and puts them in place at once.
-    pub async fn reload_corpus(&self) -> Result<(), RepositoryError> {
-        let codes = self.repository.corpus().await?;
+    pub async fn reload_corpus(&self) -> Result<(), StorageError> {
+        self.replace_corpus(self.database.coupon_codes().await?);
+        Ok(())
+    }
+
+    /// Puts these codes in place of all others.
+    pub fn replace_corpus(&self, codes: CodeSet) {
         tracing::info!(
             codes = codes.len(),
             memory_bytes = codes.memory_bytes(),
             "the codes of the coupon files were read"
         );
         self.corpus.store(Some(Arc::new(codes)));
-        Ok(())
     }
 
-    /// The first of the limits that is used up now. Nothing is reserved.
-    pub async fn reached(&self, limits: &[UseLimit]) -> Result<Option<LimitKind>, RepositoryError> {
-        if limits.is_empty() {
+    /// The first of the counters that has not enough units left now. Nothing is reserved.
+    pub async fn reached(&self, uses: &[CounterUse]) -> Result<Option<LimitKind>, StorageError> {
+        if uses.is_empty() {
             return Ok(None);
         }
-        let counters: Vec<&str> = limits.iter().map(|limit| limit.counter.as_str()).collect();
-        let used: HashMap<String, i64> = self.repository.used(&counters).await?.into_iter().collect();
-        let is_reached =
-            |limit: &&UseLimit| used.get(&limit.counter).copied().unwrap_or_default() >= limit.most;
-        Ok(limits.iter().find(is_reached).map(|limit| limit.kind))
+        let counters: Vec<&str> = uses.iter().map(|wanted| wanted.counter.as_str()).collect();
+        let used: HashMap<String, i64> = self.database.used(&counters).await?.into_iter().collect();
+        let is_reached = |wanted: &&CounterUse| {
+            used.get(&wanted.counter).copied().unwrap_or_default() + wanted.units > wanted.most
+        };
+        Ok(uses.iter().find(is_reached).map(|wanted| wanted.kind))
     }
 }
 
-/// The counters that one more use of a promotion counts on; a client's own only where the client is known.
-pub fn limits(promotion: &Promotion, client_id: Option<ClientId>) -> Vec<UseLimit> {
+/// The counters that one more use of a promotion takes a unit of. A client's own only if the client is known.
+pub fn uses(promotion: &Promotion, client_id: Option<ClientId>) -> Vec<CounterUse> {
     let code = promotion.code.as_str();
-    let total = promotion.max_uses.map(|most| UseLimit {
-        counter: format!("promotion:{code}"),
-        most: most.into(),
-        kind: LimitKind::Total,
-    });
-    let own = promotion.max_uses_per_client.zip(client_id).map(|(most, client_id)| UseLimit {
-        counter: format!("promotion:{code}:client:{}", client_id.get()),
-        most: most.into(),
-        kind: LimitKind::PerClient,
+    let one_of = |counter, most: u32, kind| CounterUse { counter, units: 1, most: most.into(), kind };
+    let total = promotion.max_uses.map(|most| one_of(format!("promotion:{code}"), most, LimitKind::Total));
+    let own = promotion.max_uses_per_client.zip(client_id).map(|(most, client_id)| {
+        one_of(format!("promotion:{code}:client:{}", client_id.get()), most, LimitKind::PerClient)
     });
     total.into_iter().chain(own).collect()
 }

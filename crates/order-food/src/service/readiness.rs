@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use database::Unusable;
 
-use crate::service::{Keys, Menu};
+use crate::service::{ApiKeys, Menu};
 
 /// The facts behind `/readyz` and `/health`.
 pub struct Readiness {
     menu: Arc<Menu>,
-    keys: Arc<Keys>,
+    keys: Arc<ApiKeys>,
     schema: RwLock<Schema>,
     database: RwLock<DatabaseState>,
     /// Whether orders could be stored at some time since the start.
@@ -80,7 +80,7 @@ pub enum Schema {
 
 impl Readiness {
     /// Nothing is known yet.
-    pub const fn new(menu: Arc<Menu>, keys: Arc<Keys>) -> Self {
+    pub const fn new(menu: Arc<Menu>, keys: Arc<ApiKeys>) -> Self {
         Self {
             menu,
             keys,
@@ -136,7 +136,7 @@ impl Readiness {
         self.schema.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what became known of the schema.
+    /// Records what became known of the schema.
     pub fn set_schema(&self, schema: Schema) {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
     }
@@ -180,8 +180,8 @@ impl Readiness {
         self.in_step_at.read().unwrap_or_else(PoisonError::into_inner).map(|moment| moment.elapsed())
     }
 
-    /// Notes that what is in memory is what is in the database.
-    pub fn note_in_step(&self) {
+    /// Records that what is in memory is what is in the database.
+    pub fn record_in_step(&self) {
         *self.in_step_at.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
@@ -190,7 +190,7 @@ impl Readiness {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    /// Notes that the process was told to stop.
+    /// Records that the process was told to stop.
     pub fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }

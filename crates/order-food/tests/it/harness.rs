@@ -8,8 +8,9 @@ use clap::Parser;
 use database::Session;
 use database_load::{Load, Options, Source};
 use domain::{Pepper, SystemClock};
-use order_food::app::{AppState, BoundServer};
+use order_food::app::BoundServer;
 use order_food::config::{Arguments, Config};
+use order_food::state::AppState;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -94,8 +95,8 @@ impl TestServer {
         load_sample_data(&database).await;
         let server = Self::start_on(database, arguments).await;
         // On a busy machine the first look at the data may take longer than a start waits for it.
-        eventually("there is data", async || server.state.readiness.missing().is_empty()).await;
-        eventually("orders can be written", async || server.state.writer.connected() > 0).await;
+        eventually("there is data", async || server.state.catalogue.readiness.missing().is_empty()).await;
+        eventually("orders can be written", async || server.state.observability.writer.connected() > 0).await;
         server
     }
 

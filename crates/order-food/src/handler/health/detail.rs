@@ -5,8 +5,8 @@ use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
 use crate::service::readiness::Schema;
+use crate::state::AppState;
 
 /// What `/health` answers, with 200 or 503.
 #[derive(Serialize, ToSchema)]
@@ -68,26 +68,26 @@ struct Menu {
     ),
 )]
 pub async fn get(app: Data<AppState>) -> HttpResponse {
-    let missing = app.readiness.missing();
-    let menu = app.menu.current();
+    let missing = app.catalogue.readiness.missing();
+    let menu = app.catalogue.menu.current();
     let mut response =
         if missing.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(Detail {
         status: if missing.is_empty() { "ready" } else { "unready" },
         version: env!("CARGO_PKG_VERSION"),
         database: Database {
-            engine: app.engine,
-            status: app.readiness.database().name(),
-            schema: match app.readiness.schema() {
+            engine: app.observability.engine,
+            status: app.catalogue.readiness.database().name(),
+            schema: match app.catalogue.readiness.schema() {
                 Schema::Fit => "up to date",
                 Schema::Unfit(_) => "unfit",
                 Schema::Unknown => "unknown",
             },
-            warnings: app.readiness.warnings(),
+            warnings: app.catalogue.readiness.warnings(),
         },
         menu: Menu { loaded: menu.is_some(), products: menu.map_or(0, |menu| menu.len()) },
-        keys_loaded: app.keys.are_loaded(),
-        draining: app.readiness.is_draining(),
+        keys_loaded: app.catalogue.api_keys.are_loaded(),
+        draining: app.catalogue.readiness.is_draining(),
         missing,
     })
 }

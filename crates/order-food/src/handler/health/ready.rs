@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
+use crate::state::AppState;
 
 /// What `/readyz` answers, with 200 or 503.
 #[derive(Serialize, ToSchema)]
@@ -32,8 +32,8 @@ pub struct Ready {
     ),
 )]
 pub async fn get(app: Data<AppState>) -> HttpResponse {
-    let missing = app.readiness.missing();
-    let database = app.readiness.database().name();
+    let missing = app.catalogue.readiness.missing();
+    let database = app.catalogue.readiness.database().name();
     if missing.is_empty() {
         HttpResponse::Ok().json(Ready { status: "ready", database, missing })
     } else {

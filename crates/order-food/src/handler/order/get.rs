@@ -1,16 +1,15 @@
 //! `GET /api/order/{orderId}`
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
-use domain::{OrderId, Scope};
+use domain::OrderId;
 use uuid::Uuid;
 
-use super::answer::OrderBody;
-use crate::app::AppState;
-use crate::handler::accept;
-use crate::handler::authentication::authenticate;
-use crate::handler::error::ApiError;
-use crate::handler::reason::Reason;
+use super::response::OrderBody;
+use crate::http::authorized::{Authorized, ReadOrders};
+use crate::http::error::ApiError;
+use crate::http::reason::Reason;
+use crate::state::AppState;
 
 /// Why an order may not be shown.
 pub const REFUSALS: &[Reason] = &[
@@ -36,12 +35,10 @@ pub const REFUSALS: &[Reason] = &[
     security(("api_key" = ["read_orders"]), ("x_api_key" = ["read_orders"])),
 )]
 pub async fn get(
-    request: HttpRequest,
+    Authorized { caller, .. }: Authorized<ReadOrders>,
     id: Path<String>,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    accept::check_json(request.headers())?;
-    let caller = authenticate(&request, &app, Scope::ReadOrders)?;
     let id = Uuid::try_parse(&id)
         .map_err(|_| ApiError::new(Reason::InvalidId, "the order id in the path is not a UUID"))?;
     let order = app.ordering.find(caller, OrderId::from_uuid(id)).await?;

@@ -3,16 +3,15 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{OrderId, Scope};
+use domain::OrderId;
 use uuid::Uuid;
 
-use super::answer::OrderBody;
-use crate::app::AppState;
-use crate::handler::accept;
-use crate::handler::authentication::authenticate;
-use crate::handler::error::{ApiError, FieldError};
-use crate::handler::query::parameters;
-use crate::handler::reason::Reason;
+use super::response::OrderBody;
+use crate::http::authorized::{Authorized, ReadOrders};
+use crate::http::error::{ApiError, FieldError};
+use crate::http::query::parameters;
+use crate::http::reason::Reason;
+use crate::state::AppState;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -46,9 +45,11 @@ pub const REFUSALS: &[Reason] = &[
     )),
     security(("api_key" = ["read_orders"]), ("x_api_key" = ["read_orders"])),
 )]
-pub async fn list(request: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    accept::check_json(request.headers())?;
-    let caller = authenticate(&request, &app, Scope::ReadOrders)?;
+pub async fn list(
+    Authorized { caller, .. }: Authorized<ReadOrders>,
+    request: HttpRequest,
+    app: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
     let [limit, cursor] = parameters(&request, ["limit", "cursor"])?;
     let (limit, before) = parse(limit.as_deref(), cursor.as_deref())?;
     let (orders, next) = app.ordering.list(caller, before, limit).await?;

@@ -1,8 +1,8 @@
 //! Orders.
 
-pub mod answer;
 pub mod get;
 pub mod list;
 pub mod place;
 pub mod quote;
 pub mod request;
+pub mod response;

@@ -3,21 +3,19 @@
 use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::Scope;
 use telemetry::traces;
 use tracing::Span;
 
-use crate::app::AppState;
-use crate::handler::accept;
-use crate::handler::authentication::authenticate;
-use crate::handler::body::read_json;
-use crate::handler::error::ApiError;
-use crate::handler::fault;
-use crate::handler::idempotency::idempotency_key;
-use crate::handler::limits;
-use crate::handler::order::answer::OrderBody;
-use crate::handler::order::request::RawOrder;
-use crate::handler::reason::Reason;
+use crate::handler::order::request::{RawOrder, decode_cart};
+use crate::handler::order::response::OrderBody;
+use crate::http::authorized::{Authorized, CreateOrder};
+use crate::http::body::read_json;
+use crate::http::error::ApiError;
+use crate::http::fault;
+use crate::http::idempotency::idempotency_key;
+use crate::http::rate_limit;
+use crate::http::reason::Reason;
+use crate::state::AppState;
 
 /// Why an order may be refused.
 pub const REFUSALS: &[Reason] = &[
@@ -65,30 +63,24 @@ pub const REFUSALS: &[Reason] = &[
     security(("api_key" = ["create_order"]), ("x_api_key" = ["create_order"])),
 )]
 pub async fn place(
+    Authorized { caller, .. }: Authorized<CreateOrder>,
     request: HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let taken = take(&request, payload, &app).await;
-    taken.inspect_err(|error| app.ordering_metrics.note_refused(error.reason().as_str()))
-}
-
-async fn take(request: &HttpRequest, mut payload: Payload, app: &AppState) -> Result<HttpResponse, ApiError> {
-    accept::check_json(request.headers())?;
-    let caller = authenticate(request, app, Scope::CreateOrder)?;
     let key = idempotency_key(request.headers())?;
-    let body = read_json(request, &mut payload).await?;
-    let cart = telemetry::span!("order.validate").in_scope(|| limits::decode_cart(request, app, &body))?;
+    let body = read_json(&request, &mut payload).await?;
+    let cart = telemetry::span!("order.validate").in_scope(|| decode_cart(&request, &app, &body))?;
     let span = Span::current();
     traces::add_event(&span, "validated", || {
         [("order.lines", i64::try_from(cart.items.len()).unwrap_or(i64::MAX).into())]
     });
     let placed = app.ordering.place(caller, cart, key).await.map_err(ApiError::from);
-    let placed = placed.inspect_err(|error| limits::note_refusal(request, app, error))?;
+    let placed = placed.inspect_err(|error| rate_limit::record_refusal(&request, &app, error))?;
     if traces::is_kept(&span) {
         traces::set(&span, "order.id", placed.id.to_string());
     }
-    fault::after_commit(request, app);
+    fault::after_commit(&request, &app);
     let mut response = HttpResponse::Ok();
     if placed.is_replay {
         response.insert_header(("Idempotent-Replayed", "true"));

@@ -2,20 +2,19 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{OrderSnapshot, Scope};
+use domain::OrderSnapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{ItemBody, items, products};
-use crate::app::AppState;
-use crate::handler::accept;
-use crate::handler::authentication::{authenticate, carries_key};
-use crate::handler::body::read_json;
-use crate::handler::error::ApiError;
-use crate::handler::json::{Amount, ProductBody};
-use crate::handler::limits;
-use crate::handler::order::request::RawOrder;
-use crate::handler::reason::Reason;
+use super::response::{ItemBody, items, products};
+use crate::handler::order::request::{RawOrder, decode_cart};
+use crate::http::authorized::{CreateOrder, MaybeAuthorized};
+use crate::http::body::read_json;
+use crate::http::error::ApiError;
+use crate::http::json::{Amount, ProductBody};
+use crate::http::rate_limit;
+use crate::http::reason::Reason;
+use crate::state::AppState;
 
 /// Why a quote may be refused.
 pub const REFUSALS: &[Reason] = &[
@@ -91,19 +90,14 @@ impl<'o> From<&'o OrderSnapshot> for QuoteBody<'o> {
     security((), ("api_key" = ["create_order"]), ("x_api_key" = ["create_order"])),
 )]
 pub async fn quote(
+    MaybeAuthorized { caller, .. }: MaybeAuthorized<CreateOrder>,
     request: HttpRequest,
     mut payload: Payload,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    accept::check_json(request.headers())?;
-    let caller = if carries_key(request.headers()) {
-        Some(authenticate(&request, &app, Scope::CreateOrder)?)
-    } else {
-        None
-    };
     let body = read_json(&request, &mut payload).await?;
-    let cart = limits::decode_cart(&request, &app, &body)?;
+    let cart = decode_cart(&request, &app, &body)?;
     let snapshot = app.ordering.quote(caller, cart).await.map_err(ApiError::from);
-    let snapshot = snapshot.inspect_err(|error| limits::note_refusal(&request, &app, error))?;
+    let snapshot = snapshot.inspect_err(|error| rate_limit::record_refusal(&request, &app, error))?;
     Ok(HttpResponse::Ok().json(QuoteBody::from(&snapshot)))
 }

@@ -4,12 +4,12 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::ProductId;
 
-use crate::app::AppState;
-use crate::handler::accept;
-use crate::handler::cached::{JSON, respond};
-use crate::handler::error::ApiError;
-use crate::handler::json::{ProductBody, ProductIdText};
-use crate::handler::reason::Reason;
+use crate::http::cached::{JSON, respond};
+use crate::http::error::ApiError;
+use crate::http::json::{ProductBody, ProductIdText};
+use crate::http::negotiation;
+use crate::http::reason::Reason;
+use crate::state::AppState;
 
 /// Why a product may not be shown.
 pub const REFUSALS: &[Reason] = &[
@@ -32,11 +32,11 @@ pub async fn get(
     id: Path<String>,
     app: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    accept::check_json(request.headers())?;
+    negotiation::check_json(request.headers())?;
     let id: ProductId = id
         .parse()
         .map_err(|error| ApiError::new(Reason::InvalidId, format!("the product id in the path {error}")))?;
-    let menu = app.menu.current().ok_or_else(ApiError::not_ready)?;
+    let menu = app.catalogue.menu.current().ok_or_else(ApiError::not_ready)?;
     let entry = menu.find(id).ok_or_else(|| ApiError::not_found("product"))?;
     Ok(respond(&request, &entry.json, JSON))
 }

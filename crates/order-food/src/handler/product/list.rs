@@ -3,13 +3,13 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::app::AppState;
-use crate::handler::accept;
-use crate::handler::cached::{JSON, respond};
-use crate::handler::error::ApiError;
-use crate::handler::json::ProductBody;
-use crate::handler::query::parameters;
-use crate::handler::reason::Reason;
+use crate::http::cached::{JSON, respond};
+use crate::http::error::ApiError;
+use crate::http::json::ProductBody;
+use crate::http::negotiation;
+use crate::http::query::parameters;
+use crate::http::reason::Reason;
+use crate::state::AppState;
 
 /// Why the menu may not be shown.
 pub const REFUSALS: &[Reason] = &[
@@ -32,9 +32,9 @@ pub const REFUSALS: &[Reason] = &[
     responses((status = 200, description = "Products, in the order of their ids.", body = Vec<ProductBody<'static>>)),
 )]
 pub async fn list(request: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    accept::check_json(request.headers())?;
+    negotiation::check_json(request.headers())?;
     let [category, text] = parameters(&request, ["category", "q"])?;
-    let menu = app.menu.current().ok_or_else(ApiError::not_ready)?;
+    let menu = app.catalogue.menu.current().ok_or_else(ApiError::not_ready)?;
     Ok(match (category, text) {
         (None, None) => respond(&request, menu.whole(), JSON),
         (category, text) => respond(&request, &menu.filtered(category.as_deref(), text.as_deref()), JSON),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use order_food::metrics::definitions::METRICS;
+use order_food::metrics::definitions::metrics;
 use serde_json::Value;
 use telemetry::metrics::Kind;
 use test_database::{Collector, KeyValue, Manner, TestDatabase, TestEngine, handbook};
@@ -20,7 +20,7 @@ fn column(heading: &str, column: usize) -> BTreeSet<String> {
 #[test]
 fn metrics_are_those_of_the_code() {
     let said: Vec<_> = handbook::table(FILE, "### Of order-food");
-    let meant: Vec<_> = METRICS
+    let meant: Vec<_> = metrics()
         .iter()
         .map(|metric| {
             let kind = match metric.kind {

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use clap::{FromArgMatches, Subcommand};
 use domain::{Pepper, SystemClock};
-use order_food::command::keys::{Keys, KeysCommand, KeysError};
+use order_food::cli::keys::{KeyCommands, KeysCommand, KeysError};
 use test_database::{Program, TestDatabase, TestEngine, on_both_engines};
 
 on_both_engines!(
@@ -110,7 +110,7 @@ impl Write for Writer {
 async fn every_way_of_not_being_written_counts(engine: TestEngine) {
     let database = TestDatabase::migrated(engine).await;
     let (url, pepper) = (database.url(), Pepper::new(b""));
-    let keys = Keys { url: &url, pepper: &pepper, clock: &SystemClock };
+    let keys = KeyCommands { url: &url, pepper: &pepper, clock: &SystemClock };
     let run = async |arguments: &[&str], out: &mut Writer| {
         let parser = KeysCommand::augment_subcommands(clap::Command::new("keys"));
         let matches = parser.get_matches_from([&["keys"], arguments].concat());

@@ -1,7 +1,14 @@
 //! `Idempotency-Key` on `POST /api/order`
 
+use std::sync::Arc;
+
+use database::Pools;
+use domain::SystemClock;
+use order_food::task::Housekeeping;
 use reqwest::Method;
 use serde_json::json;
+use storage::Database;
+use telemetry::metrics::Registry;
 use test_database::{TestEngine, on_both_engines};
 
 use crate::harness::{ADMIN_KEY, Answer, KEY, OTHER_KEY, TestServer, cart, eventually};
@@ -139,7 +146,10 @@ async fn keys_are_forgotten_after_a_day(engine: TestEngine) {
         .database
         .execute("update idempotency_keys set created_at = created_at - 86500000000 where key = 'old'")
         .await;
-    server.state.housekeeping.prune().await.unwrap();
+    let url = server.database.url();
+    let storage = Database::new(Pools::open(&url, "test", 1), &url, &Registry::off());
+    let api_keys = server.state.catalogue.api_keys.clone();
+    Housekeeping::new(storage, api_keys, Arc::new(SystemClock)).prune().await.unwrap();
     assert_eq!(server.database.texts("select key from idempotency_keys").await, ["young"]);
     let second = order(&server, KEY, "old", cart(&[("1", 1)])).await.json();
     assert_ne!(first["id"], second["id"], "a forgotten key is a new one");

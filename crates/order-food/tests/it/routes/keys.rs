@@ -91,14 +91,17 @@ async fn another_pepper_makes_unready(engine: TestEngine) {
 async fn the_last_use_is_written_down(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     server.get_with_key("/api/order", "wrong").await;
-    assert!(server.state.keys.accepts(KEY, domain::Scope::CreateOrder), "which is no use of it");
-    server.state.keys.write_down_use().await.unwrap();
+    assert!(
+        server.state.catalogue.api_keys.accepts(KEY, domain::Scope::CreateOrder),
+        "which is no use of it"
+    );
+    server.state.catalogue.api_keys.record_uses().await.unwrap();
     let used = "select count(*) from api_keys where last_used_at is not null";
     assert_eq!(server.database.number(used).await, 0);
     let mut before = 0;
     for _ in 0..2 {
         server.get_with_key("/api/order", KEY).await;
-        server.state.keys.write_down_use().await.unwrap();
+        server.state.catalogue.api_keys.record_uses().await.unwrap();
         let noted = "select coalesce(max(last_used_at), 0) from api_keys";
         crate::harness::eventually("the use is noted", async || server.database.number(noted).await > before)
             .await;

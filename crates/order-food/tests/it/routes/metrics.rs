@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use order_food::metrics::definitions::METRICS;
+use order_food::metrics::definitions::metrics;
 use reqwest::Method;
 use telemetry::metrics::Kind;
 use test_database::{TestEngine, on_both_engines};
@@ -114,7 +114,7 @@ async fn every_metric_is_there_and_well_formed(engine: TestEngine) {
     server.order_text(KEY, cart_with_code(&[("1", 1)], "SAVE10")).await.json();
     server.order_text(KEY, cart_with_code(&[("1", 1)], "NOSUCH99")).await.is_error(422, "coupon_unknown");
     let (text, samples) = scrape(&server).await;
-    for metric in METRICS {
+    for metric in metrics() {
         let kind = match metric.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use order_food::metrics::WriterMetrics;
-use order_food::repository::writer::OrderWriter;
-use order_food::repository::{LimitKind, NewOrder, OrderPlacement, RepositoryError};
+use domain::{LimitKind, NewOrder, Placement};
+use storage::metrics::WriterMetrics;
+use storage::{OrderWriter, StorageError};
 use telemetry::metrics::Registry;
 use test_database::{TestDatabase, TestEngine};
 
 use super::keyed;
 use crate::harness::order_ids;
-use crate::repository::{fresh, new, order};
+use crate::storage::{fresh, new, order};
 
 // On one thread: all orders are in the queue before the writer's task can run, so they are one batch.
 mod postgres {
@@ -41,7 +41,7 @@ mod sqlite {
     }
 }
 
-type Outcome = Result<OrderPlacement, RepositoryError>;
+type Outcome = Result<Placement, StorageError>;
 
 /// What is wrong with the poisoned order.
 #[derive(Debug, Clone, Copy)]
@@ -107,14 +107,14 @@ async fn a_repetition_takes_no_use(engine: TestEngine) {
     let writer = OrderWriter::start(&database.url(), 1, &WriterMetrics::new(&Registry::off()));
     let shop = Shop { database, writer, client: 1 };
     let order = |key| keyed(shop.limited(shop.order(), "TWO", 2), key, 1);
-    assert_eq!(shop.writer.place(order("first")).await.unwrap(), OrderPlacement::Stored);
+    assert_eq!(shop.writer.place(order("first")).await.unwrap(), Placement::Stored);
     let (repeated, second) =
         futures_util::future::join(shop.writer.place(order("first")), shop.writer.place(order("second")))
             .await;
-    assert!(matches!(repeated, Ok(OrderPlacement::Replayed { .. })), "{repeated:?}");
-    assert_eq!(second.unwrap(), OrderPlacement::Stored, "one of two uses was left");
+    assert!(matches!(repeated, Ok(Placement::Replayed { .. })), "{repeated:?}");
+    assert_eq!(second.unwrap(), Placement::Stored, "one of two uses was left");
     let third = shop.writer.place(order("third")).await;
-    assert!(matches!(third, Ok(OrderPlacement::LimitReached(LimitKind::Total))), "{third:?}");
+    assert!(matches!(third, Ok(Placement::LimitReached(LimitKind::Total))), "{third:?}");
 }
 
 /// A used key in a batch is looked up after the commit. That look may fail by itself, as where somebody cancels it: the
@@ -125,7 +125,7 @@ async fn what_fails_after_the_commit_undoes_no_order() {
     let shop = Shop { database, writer, client: 1 };
     let first = keyed(shop.order(), "first", 1);
     let answer = first.order.id.to_string();
-    assert_eq!(shop.writer.place(first).await.unwrap(), OrderPlacement::Stored);
+    assert_eq!(shop.writer.place(first).await.unwrap(), Placement::Stored);
     // Rows go in through the view; whoever reads it is cancelled.
     let cancel = "create function cancelled() returns boolean language plpgsql as \
         'begin raise exception ''cancelled'' using errcode = ''57014''; end'; \
@@ -139,16 +139,16 @@ async fn what_fails_after_the_commit_undoes_no_order() {
         shop.writer.place(fresh),
     )
     .await;
-    assert_eq!(stored.unwrap(), OrderPlacement::Stored);
+    assert_eq!(stored.unwrap(), Placement::Stored);
     assert!(order_ids(&shop.database).await.contains(&id));
     let is_told_to_ask_again =
-        matches!(repeated, Err(RepositoryError::OutcomeUnknown(_) | RepositoryError::KeyInProgress));
+        matches!(repeated, Err(StorageError::OutcomeUnknown(_) | StorageError::KeyInProgress));
     assert!(is_told_to_ask_again, "{repeated:?}");
     shop.database
         .execute("drop view idempotency_keys; alter table kept_keys rename to idempotency_keys")
         .await;
     match shop.writer.place(keyed(shop.order(), "first", 1)).await {
-        Ok(OrderPlacement::Replayed { body, .. }) => assert_eq!(body, answer.as_bytes()),
+        Ok(Placement::Replayed { body, .. }) => assert_eq!(body, answer.as_bytes()),
         other => panic!("{other:?}"),
     }
 }
@@ -207,7 +207,7 @@ impl Shop {
         let before_gone = keyed(self.limited(self.order(), "GONE", 1), "before-gone", 7);
         let answers: HashSet<_> = [&before, &before_gone].map(|order| order.order.id.to_string()).into();
         for order in [before, before_gone] {
-            assert_eq!(self.writer.place(order).await.unwrap(), OrderPlacement::Stored);
+            assert_eq!(self.writer.place(order).await.unwrap(), Placement::Stored);
         }
         let (roles, orders): (Vec<_>, Vec<_>) = self.batch(poison, position).into_iter().unzip();
         let ids: Vec<String> = orders.iter().map(|order| order.order.id.to_string()).collect();
@@ -220,11 +220,10 @@ impl Shop {
             let all = roles.iter().zip(&ids).zip(&outcomes);
             all.filter(move |((other, _), _)| **other == role).map(|((_, id), outcome)| (id, outcome))
         };
-        let is_stored = |outcome: &Outcome| matches!(outcome, Ok(OrderPlacement::Stored));
-        let is_limit =
-            |outcome: &Outcome| matches!(outcome, Ok(OrderPlacement::LimitReached(LimitKind::Total)));
+        let is_stored = |outcome: &Outcome| matches!(outcome, Ok(Placement::Stored));
+        let is_limit = |outcome: &Outcome| matches!(outcome, Ok(Placement::LimitReached(LimitKind::Total)));
         let is_replay_of = |outcome: &Outcome, answers: &HashSet<String>| {
-            matches!(outcome, Ok(OrderPlacement::Replayed { body: bytes, .. })
+            matches!(outcome, Ok(Placement::Replayed { body: bytes, .. })
                 if answers.contains(std::str::from_utf8(bytes).unwrap()))
         };
         let winner = |role| -> HashSet<String> {
@@ -239,13 +238,13 @@ impl Shop {
         assert!(twins.all(|(_, outcome)| is_replay_of(outcome, &twin)), "{round}");
         let rival = winner(Role::Rival);
         let mut rivals = of(Role::Rival).chain(of(Role::Reused)).filter(|(id, _)| !rival.contains(*id));
-        assert!(rivals.all(|(_, outcome)| matches!(outcome, Ok(OrderPlacement::KeyReused))), "{round}");
+        assert!(rivals.all(|(_, outcome)| matches!(outcome, Ok(Placement::KeyReused))), "{round}");
         assert!(of(Role::Repeated).all(|(_, outcome)| is_replay_of(outcome, &answers)), "{round}");
         let last = winner(Role::LastUse);
         let mut late = of(Role::LastUse).chain(of(Role::UsedUp)).filter(|(id, _)| !last.contains(*id));
         assert!(late.all(|(_, outcome)| is_limit(outcome)), "{round}");
         let mut poisoned = of(Role::Poisoned);
-        assert!(poisoned.all(|(_, outcome)| matches!(outcome, Err(RepositoryError::Refused))), "{round}");
+        assert!(poisoned.all(|(_, outcome)| matches!(outcome, Err(StorageError::Refused))), "{round}");
 
         let acknowledged = ids.iter().zip(&outcomes).filter(|(_, outcome)| is_stored(outcome));
         let mut expected: HashSet<_> = acknowledged.map(|(id, _)| id.clone()).collect();

@@ -4,8 +4,7 @@ mod batch;
 mod queue;
 mod told;
 
-use domain::{CouponCode, Money};
-use order_food::repository::{KeyClaim, LimitKind, NewOrder, Redemption, UseLimit};
+use domain::{CounterUse, CouponCode, KeyClaim, LimitKind, Money, NewOrder, Redemption};
 
 /// With a key; the answer that is kept under it names the order.
 fn keyed(order: NewOrder, key: &str, request: u8) -> NewOrder {
@@ -17,7 +16,7 @@ fn keyed(order: NewOrder, key: &str, request: u8) -> NewOrder {
 /// With a promotion that can be used so often, by everybody together.
 fn limited(order: NewOrder, code: &str, most: i64) -> NewOrder {
     let code: CouponCode = code.parse().unwrap();
-    let limit = UseLimit { counter: code.as_str().to_owned(), most, kind: LimitKind::Total };
-    let redemption = Redemption { code, discount: Money::from_cents(1), limits: vec![limit] };
-    NewOrder { redemption: Some(redemption), ..order }
+    let counter = code.as_str().to_owned();
+    let uses = vec![CounterUse { counter, units: 1, most, kind: LimitKind::Total }];
+    NewOrder { redemption: Some(Redemption { code, discount: Money::from_cents(1) }), uses, ..order }
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{OrderItem, ProductId, Quantity, Scope};
-use order_food::repository::RepositoryError;
 use order_food::service::ordering::{Cart, OrderRefused};
 use serde_json::Value;
+use storage::StorageError;
 use test_database::{TestEngine, execute, on_both_engines};
 
 use crate::harness::{KEY, TestServer, cart, eventually, hold_orders, order_ids};
@@ -26,7 +26,7 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing(engine: TestEngine) {
     let before = order_ids(&server.database).await;
     let mut holder = hold_orders(&server.database).await;
 
-    let caller = server.state.keys.authenticate(KEY, Scope::CreateOrder).unwrap();
+    let caller = server.state.catalogue.api_keys.authenticate(KEY, Scope::CreateOrder).unwrap();
     let line = OrderItem { product_id: ProductId::new(1), quantity: Quantity::try_from(1).unwrap() };
     let refused = Arc::new(AtomicUsize::new(0));
     let place = |_| {
@@ -34,7 +34,7 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing(engine: TestEngine) {
         tokio::spawn(async move {
             let placed =
                 state.ordering.place(caller, Cart { items: vec![line], coupon_code: None }, None).await;
-            if matches!(placed, Err(OrderRefused::Repository(RepositoryError::QueueFull))) {
+            if matches!(placed, Err(OrderRefused::Storage(StorageError::QueueFull))) {
                 refused.fetch_add(1, Ordering::Relaxed);
             }
             placed
@@ -62,7 +62,7 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing(engine: TestEngine) {
                 let order: Value = serde_json::from_slice(&placed.body).unwrap();
                 assert!(acknowledged.insert(order["id"].as_str().unwrap().to_owned()));
             }
-            Err(OrderRefused::Repository(RepositoryError::QueueFull)) => {}
+            Err(OrderRefused::Storage(StorageError::QueueFull)) => {}
             Err(error) => panic!("an order that was in the queue: {error:?}"),
         }
     }

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use database::Session;
+use domain::Placement;
 use futures_util::future::join_all;
-use order_food::metrics::WriterMetrics;
-use order_food::repository::writer::OrderWriter;
-use order_food::repository::{OrderPlacement, RepositoryError};
+use storage::metrics::WriterMetrics;
+use storage::{OrderWriter, StorageError};
 use telemetry::metrics::Registry;
 use test_database::{TestDatabase, TestEngine, execute};
 
 use super::{keyed, limited};
 use crate::harness::{eventually, hold_orders, order_ids};
-use crate::repository::{fresh, new, order};
+use crate::storage::{fresh, new, order};
 
 /// One at a time comes within the time that an order takes at most: at any moment some of them have waited just so long
 /// that their time is up in the moment when an attempt to store them is given up.
@@ -51,16 +51,16 @@ struct Told {
     id: String,
     kind: Kind,
     at: Instant,
-    outcome: Result<OrderPlacement, RepositoryError>,
+    outcome: Result<Placement, StorageError>,
 }
 
 impl Told {
     fn is_stored(&self) -> bool {
-        matches!(self.outcome, Ok(OrderPlacement::Stored))
+        matches!(self.outcome, Ok(Placement::Stored))
     }
 
     fn is_unknown(&self) -> bool {
-        matches!(self.outcome, Err(RepositoryError::OutcomeUnknown(_)))
+        matches!(self.outcome, Err(StorageError::OutcomeUnknown(_)))
     }
 
     fn is_not_placed(&self) -> bool {

@@ -9,7 +9,7 @@ Usage: scripts/fire-alerts.sh
 
 Runs the API with Prometheus and Alertmanager, makes one fault after the other, and prints which fault made which alert
 fire, after how many seconds (an hour of the rules' times is one here), and who was told. Fails if one does not fire.
-The table is left in target/score-card/fired.json (or in the folder that ORDER_FOOD_SCORES names).
+The table is left in target/fired.json.
 TEXT
     exit 0
     ;;

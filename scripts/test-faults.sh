@@ -4,16 +4,16 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/test-faults.sh [--long] [--only ROWS] [--seed NUMBER] [--previous FOLDER] [--json FILE] [--keep]
+Usage: scripts/test-faults.sh [--long] [--only ROWS] [--seed NUMBER] [--json FILE] [--keep]
 
-Starts the programs that scripts/build-programs.sh builds on a PostgreSQL of its own and on SQLite, lets clients order
-that write down what they are told, breaks things, and compares the record with the database. Prints a table and
-writes it as JSON to target/faults.json. docs/reliability.md tells what each row must hold.
+Starts the programs that scripts/build-programs.sh builds, and in row 19 those of the release before
+(scripts/previous-release.sh), on a PostgreSQL of its own and on SQLite. Runs clients that record every response, breaks
+things, and compares the records with the database. Prints a table and writes it as JSON to target/faults.json.
+docs/reliability.md tells what each row must hold.
 
   --long             the full number of rounds, and the soak of 30 minutes; without it, about five minutes
   --only ROWS        these rows of the table, e.g. 2,3,17
   --seed NUMBER      repeats what is random
-  --previous FOLDER  the programs of the release before this one, for row 19
   --json FILE        writes the results there
   --keep             keeps logs and records, also where all went well
 
@@ -44,6 +44,7 @@ fi
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "needs Python 3.11 or newer"
 
 programs=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
+previous=$(scripts/previous-release.sh)
 # The clock of a program can be moved where it loads libraries, as in the build that ./scripts/test.sh has made already.
 cargo build --quiet --workspace --all-targets --locked >&2
 # They are started in folders of their own.
@@ -51,4 +52,4 @@ dynamic=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
 # Thousands of connections at once, on both sides.
 ulimit -n "$(ulimit -Hn)"
 export PYTHONDONTWRITEBYTECODE=1
-exec "${sudo[@]}" python3 tests/faults/faults.py --programs "$programs" --dynamic-programs "$dynamic" --json target/faults.json "$@"
+exec "${sudo[@]}" python3 tests/faults/faults.py --programs "$programs" --dynamic-programs "$dynamic" --previous "$previous" --json target/faults.json "$@"

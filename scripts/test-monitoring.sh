@@ -8,11 +8,10 @@ Usage: scripts/test-monitoring.sh [--fire-all] [PYTEST-ARGUMENT...]
 
 Checks the rules and the settings of Prometheus and Alertmanager, tests every alert where it must fire and where it must
 not, and runs the API with Prometheus and Alertmanager beside a private PostgreSQL, without containers: faults are made,
-and somebody must be told. Commands of the runbooks that only look are run. Leaves figures for scripts/score-card.sh in
-target/score-card (or ORDER_FOOD_SCORES).
+and somebody must be told. Commands of the runbooks that only look are run.
 
   --fire-all  makes every alert of the application fire for real, which takes about three minutes, and leaves
-              target/score-card/fired.json
+              target/fired.json
 
 An hour of the rules' times is a second in these runs; thresholds are the real ones.
 
@@ -51,10 +50,6 @@ if [ ! -e "$venv/complete" ]; then
 fi
 
 ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
-ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}
-mkdir -p "$ORDER_FOOD_SCORES"
-# Figures are of this run.
-rm -f "$ORDER_FOOD_SCORES/alerts.json"
-export ORDER_FOOD_PROGRAMS ORDER_FOOD_SCORES PYTHONDONTWRITEBYTECODE=1
+export ORDER_FOOD_PROGRAMS PYTHONDONTWRITEBYTECODE=1
 # A test that hangs is a failure, not a wait.
 scripts/with-postgres.sh --no-fsync timeout 900 "$venv/bin/python" -m pytest -p no:cacheprovider --quiet --durations 5 tests/monitoring "$@"

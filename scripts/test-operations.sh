@@ -8,8 +8,7 @@ Usage: scripts/test-operations.sh [--start-compose] [PYTEST-ARGUMENT...]
 
 Compares dashboards with their code and asks a live Prometheus every query of theirs, checks docker-compose.yml, backs up
 and restores a shop that is open on both engines, breaks one of two APIs behind nginx, and runs the commands of
-docs/operations.md and docs/troubleshooting.md that this machine can run. Leaves figures for scripts/score-card.sh in
-target/score-card (or ORDER_FOOD_SCORES).
+docs/operations.md and docs/troubleshooting.md that this machine can run.
 
   --start-compose  also starts the small set of docker-compose.yml with podman, which takes two minutes and needs root and
                    what scripts/test-containers.sh installs; PostgreSQL is this machine's, nginx comes from PyPI
@@ -51,10 +50,6 @@ if [ ! -e "$venv/complete" ]; then
 fi
 
 ORDER_FOOD_PROGRAMS=$(realpath "${ORDER_FOOD_PROGRAMS:-$(scripts/build-programs.sh)}")
-ORDER_FOOD_SCORES=${ORDER_FOOD_SCORES:-$PWD/target/score-card}
-mkdir -p "$ORDER_FOOD_SCORES"
-# Figures are of this run.
-rm -f "$ORDER_FOOD_SCORES/operations.json"
-export ORDER_FOOD_PROGRAMS ORDER_FOOD_SCORES PYTHONDONTWRITEBYTECODE=1
+export ORDER_FOOD_PROGRAMS PYTHONDONTWRITEBYTECODE=1
 # A test that hangs is a failure, not a wait.
 scripts/with-postgres.sh --no-fsync timeout 600 "$venv/bin/python" -m pytest -p no:cacheprovider --quiet --durations 5 tests/operations "$@"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import yaml
+from helm_python.chart import Chart
+from helm_python.errors import HelmError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Mutants of the chart are tested at another place.
-CHART = Path(os.environ.get("ORDER_FOOD_CHART", REPOSITORY / "helm" / "order-food"))
+CHART = REPOSITORY / "helm" / "order-food"
 # The last release, as it was packaged.
 [GOLDEN] = (Path(__file__).parent / "golden").glob("*.tgz")
 PROFILES = {file.name.removesuffix("-values.yaml"): file for file in sorted((REPOSITORY / "helm/order-food/ci").glob("*-values.yaml"))}
@@ -122,10 +122,8 @@ def containers(pod: dict) -> list[dict]:
 
 
 @cache
-def loaded() -> object:
-    """The chart as Helm has it. Imported here: Helm is in Go, and a process that has started Go cannot fork."""
-    from helm_python.chart import Chart
-
+def loaded() -> Chart:
+    """The chart as Helm has it."""
     return Chart.load(CHART)
 
 
@@ -189,8 +187,6 @@ def render(values: dict | None = None, /, *, profile: str = "default", name: str
 
 def refusal(values: dict | None = None, /, **options: object) -> str:
     """The message with which values are refused."""
-    from helm_python.errors import HelmError
-
     try:
         render(values, **options)
     except HelmError as error:

@@ -1,41 +1,14 @@
-"""Images, a network, a database; and the results as JSON for the score card."""
+"""Images, a network, a database."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine import REPOSITORY, Database, Nginx, Podman, Postgres, render
-
-# As scripts/score-card.sh reads it.
-MEASURED: dict = {"smoke": {"steps": {}}, "images": {}}
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A step counts as passed if nothing of it failed, setting up and tidying up included."""
-    report = (yield).get_result()
-    if item.path.name == "test_pods.py":
-        steps = MEASURED["smoke"]["steps"]
-        steps[item.name] = steps.get(item.name, True) and report.passed
-
-
-def pytest_sessionfinish() -> None:
-    if not MEASURED["images"] and not MEASURED["smoke"]["steps"]:
-        return
-    folder = Path(os.environ.get("ORDER_FOOD_SCORES", REPOSITORY / "target/score-card"))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "runtime.json").write_text(json.dumps(MEASURED, indent=2) + "\n")
-
-
-@pytest.fixture(scope="session")
-def measured() -> dict:
-    """Figures for the score card."""
-    return MEASURED
+from machine import Database, Nginx, Podman, Postgres, render
 
 
 @pytest.fixture(scope="session")

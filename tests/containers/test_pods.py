@@ -59,11 +59,11 @@ def test_a_failing_load_keeps_the_api_from_starting(podman: Podman, images: dict
 
 
 def test_a_pod_on_a_migrated_database_is_soon_ready(
-    podman: Podman, images: dict, chart: list[dict], database: Database, measured: dict
+    podman: Podman, images: dict, chart: list[dict], database: Database
 ) -> None:
     first = Pod(podman, "migrates", chart, "Deployment", database.url).start()
     first.ready_at()
-    totals, own = [], []
+    own = []
     for number in range(3):
         pod = Pod(podman, f"soon-{number}", chart, "Deployment", database.url)
         ready: list[float] = []
@@ -73,17 +73,15 @@ def test_a_pod_on_a_migrated_database_is_soon_ready(
         pod.start()
         watch.join()
         migration, load, api = (pod.span(name) for name in ("database-migration", "database-load", "order-food"))
-        totals.append(ready[0] - migration[0])
         # Without what podman takes from the end of one container to the start of the next.
         own.append(migration[1] - migration[0] + load[1] - load[0] + ready[0] - api[0])
         pod.remove()
     first.remove()
-    measured["smoke"] |= {"init_to_ready_seconds": round(max(own), 3), "init_to_ready_seconds_with_podman": round(max(totals), 3)}
     assert max(own) <= 2
 
 
 def test_the_cronjob_refreshes_the_menu_of_running_apis(
-    podman: Podman, images: dict, chart: list[dict], database: Database, nginx: Nginx, measured: dict
+    podman: Podman, images: dict, chart: list[dict], database: Database, nginx: Nginx
 ) -> None:
     pods = [Pod(podman, f"served-{number}", chart, "Deployment", database.url).start() for number in range(2)]
     for pod in pods:
@@ -102,8 +100,6 @@ def test_the_cronjob_refreshes_the_menu_of_running_apis(
         taken = time.time() - ended
         before = clients.answered
         wait_until(lambda: clients.answered > before + 50, 10, "load")
-    count(measured, clients)
-    measured["smoke"]["refresh_seconds"] = round(taken, 3)
     assert clients.failed == []
     assert [pod.span("order-food") for pod in pods] == started, "an API was started again"
     assert taken <= 5
@@ -113,7 +109,7 @@ def test_the_cronjob_refreshes_the_menu_of_running_apis(
 
 
 def test_a_rolling_replacement_behind_a_proxy_fails_no_request(
-    podman: Podman, images: dict, chart: list[dict], database: Database, nginx: Nginx, measured: dict
+    podman: Podman, images: dict, chart: list[dict], database: Database, nginx: Nginx
 ) -> None:
     pre_stop = pod_template(chart, "Deployment")["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     serving = [Pod(podman, f"old-{number}", chart, "Deployment", database.url).start() for number in range(2)]
@@ -138,8 +134,6 @@ def test_a_rolling_replacement_behind_a_proxy_fails_no_request(
             old.remove()
         before = clients.answered
         wait_until(lambda: clients.answered > before + 100, 10, "load")
-    count(measured, clients)
-    measured["smoke"]["api_stop_seconds"] = round(max(seconds for _, seconds in stops), 3)
     assert clients.failed == []
     assert [code for code, _ in stops] == [0, 0]
     assert max(seconds for _, seconds in stops) <= 10
@@ -150,7 +144,7 @@ def test_a_rolling_replacement_behind_a_proxy_fails_no_request(
         pod.remove()
 
 
-def test_jobs_end_at_once_when_told_to(podman: Podman, images: dict, postgres: Postgres, database: Database, measured: dict) -> None:
+def test_jobs_end_at_once_when_told_to(podman: Podman, images: dict, postgres: Postgres, database: Database) -> None:
     run = ("run", "--detach", "--network", podman.network, "--read-only", "--cap-drop", "all")
     closed = "postgres://shop@127.0.0.1:9/shop?sslmode=disable"
     stops = []
@@ -161,7 +155,7 @@ def test_jobs_end_at_once_when_told_to(podman: Podman, images: dict, postgres: P
         assert podman("wait", container) == "143"
         taken = moment_of_end(podman, container) - sent
         podman("rm", container)
-        return round(taken, 3)
+        return taken
 
     # While they wait for a database that is away.
     for image in ("database-migration", "database-load"):
@@ -177,15 +171,7 @@ def test_jobs_end_at_once_when_told_to(podman: Podman, images: dict, postgres: P
         wait_until(lambda: postgres.sql("postgres", waiting) != "0", 10, "the load waits for the lock")
         stops.append(ends(container))
     assert database.sql("select count(*) from products") == "0", "the load was not rolled back"
-    measured["smoke"]["job_stop_seconds"] = max(stops)
     assert max(stops) <= 1
-
-
-def count(measured: dict, clients: Clients) -> None:
-    """Adds the requests to the score card."""
-    smoke = measured["smoke"]
-    smoke["requests"] = smoke.get("requests", 0) + clients.answered
-    smoke["failed_requests"] = smoke.get("failed_requests", 0) + len(clients.failed)
 
 
 def log(podman: Podman, container: str) -> str:

@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="of all that is random")
     parser.add_argument("--programs", type=folder, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--dynamic-programs", type=folder, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--previous", type=folder, help="a folder with the programs of the release before this one")
+    parser.add_argument("--previous", type=folder, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--soak-minutes", type=int, default=30, help="of row 18")
     parser.add_argument("--json", type=Path, help="where the results are written, too")
     parser.add_argument("--keep", action="store_true", help="keep logs and records, also where all went well")

@@ -69,7 +69,7 @@ class Run:
     programs: Path
     # The same, as shared libraries can reach into them.
     dynamic_programs: Path
-    previous: Path | None
+    previous: Path
     is_long: bool
     seed: int
     folder: Path

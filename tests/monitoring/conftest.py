@@ -1,25 +1,15 @@
-"""A stack, and what it measured for the score card."""
+"""A stack, and an API that it watches."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rules import REPOSITORY
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fire-all", action="store_true", help="make every alert of the application fire, which takes minutes")
-
-
-def record(name: str, **figures: object) -> None:
-    """Leaves figures for scripts/score-card.sh."""
-    folder = Path(os.environ.get("ORDER_FOOD_SCORES", REPOSITORY / "target/score-card"))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps({name: figures}, indent=2) + "\n")
 
 
 @pytest.fixture(scope="session")

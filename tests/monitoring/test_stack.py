@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from pathlib import Path
 
 import pytest
 from faults import FAULTS, Shop
@@ -85,8 +83,8 @@ def recorded(request: pytest.FixtureRequest) -> object:
     """A file with what fired, where everything was made to."""
     yield
     if request.config.getoption("--fire-all"):
-        folder = Path(os.environ.get("ORDER_FOOD_SCORES", REPOSITORY / "target/score-card"))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = REPOSITORY / "target"
+        folder.mkdir(exist_ok=True)
         (folder / "fired.json").write_text(json.dumps(FIRED, indent=2, sort_keys=True) + "\n")
         for name in sorted(APPLICATION):
             fired = FIRED.get(name)

@@ -36,6 +36,9 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Get, Self::Post];
+
     /// The names of the methods that such an endpoint answers.
     pub const fn methods(self) -> &'static [&'static str] {
         match self {

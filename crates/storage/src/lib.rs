@@ -1,4 +1,4 @@
-//! What the shop keeps, in SQL: beside the jobs the only crate that knows the driver. Driver errors become
+//! What the shop keeps, in SQL: the only crate beside the jobs that knows SQL. Driver errors become
 //! [`StorageError`] here and nowhere else.
 
 mod api_keys;

@@ -17,36 +17,46 @@ const SHOP: Operation = Operation {
 };
 
 /// Reads the members that this release knows. A value that it cannot read, as a newer release may have written it, counts
-/// as unknown, and what is the case without the member holds.
+/// as unknown, and the default holds.
 fn read(document: &Value) -> Known<Shop> {
-    let mut known = Known { items: Shop::default(), unknown: 0 };
-    let mut member = |name: &str, set: &mut dyn FnMut(&mut Shop, &str) -> Option<()>| {
-        let is_set = match document.get(name) {
-            None | Some(Value::Null) => true,
-            Some(value) => value.as_str().is_some_and(|text| set(&mut known.items, text).is_some()),
-        };
-        known.unknown += usize::from(!is_set);
+    let mut unknown = 0;
+    let defaults = Shop::default();
+    let shop = Shop {
+        currency: member(document, "currency", &mut unknown, Currency::parse).unwrap_or(defaults.currency),
+        time_zone: member(document, "timeZone", &mut unknown, time_zone).unwrap_or(defaults.time_zone),
+        day_begins_at_minutes: member(document, "dayBeginsAt", &mut unknown, Shop::parse_time_of_day)
+            .unwrap_or(defaults.day_begins_at_minutes),
     };
-    member("currency", &mut |shop, text| Some(shop.currency = Currency::parse(text)?));
-    member("timeZone", &mut |shop, text| {
-        Some(shop.time_zone = Some(text).filter(|text| !text.is_empty())?.into())
-    });
-    member("dayBeginsAt", &mut |shop, text| {
-        Some(shop.day_begins_at_minutes = Shop::parse_time_of_day(text)?)
-    });
-    known
+    Known { items: shop, unknown }
+}
+
+fn member<T>(
+    document: &Value,
+    name: &str,
+    unknown: &mut usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    let value = document.get(name).filter(|value| !value.is_null())?;
+    let parsed = value.as_str().and_then(parse);
+    *unknown += usize::from(parsed.is_none());
+    parsed
+}
+
+fn time_zone(text: &str) -> Option<Box<str>> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 impl Database {
-    /// The settings of the shop.
+    /// The settings of the shop, or the defaults where there is no row.
     pub async fn shop(&self) -> Result<Known<Shop>, StorageError> {
-        let document: String = self
+        let document: Option<String> = self
             .read(&SHOP, |mut connection, sql| async move {
                 Ok(on_engine!(&mut connection, connection => {
-                    sqlx::query_scalar(sql).fetch_one(&mut **connection).await?
+                    sqlx::query_scalar(sql).fetch_optional(&mut **connection).await?
                 }))
             })
             .await?;
+        let Some(document) = document else { return Ok(Known { items: Shop::default(), unknown: 0 }) };
         let document = serde_json::from_str(&document)
             .map_err(|error| StorageError::Inconsistent { table: "shop", what: error.to_string() })?;
         Ok(read(&document))

@@ -11,8 +11,8 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use crate::log_queue::LogWriter;
 use crate::traces::active_ids;
-use crate::writer::LogWriter;
 
 /// Writes every event as a line.
 pub(crate) struct JsonLines(pub(crate) LogWriter);

@@ -9,10 +9,10 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::json::JsonLines;
+use crate::log_queue::{LogGuard, LogWriter};
 use crate::server_warnings::{self, Noticing};
-use crate::writer::{LogGuard, LogWriter};
 
-pub use crate::writer::LogCounts;
+pub use crate::log_queue::LogCounts;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -7,9 +7,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::log_queue::LogGuard;
 use crate::logs::{self, LogArgs, LogCounts, LogStream};
 use crate::traces::{self, KeptSpans, Pipeline, TraceArgs, Tracing};
-use crate::writer::LogGuard;
 use crate::{StopSignal, StopSignals};
 
 /// Which program this is.

@@ -87,7 +87,6 @@ def test_alerts_can_be_left_out():
     assert set(everything) - set(groups(values={"disabledAlerts": cluster})) == {"order-food.cluster"}
 
 
-@pytest.mark.schema
 @pytest.mark.parametrize("values", [
     {"runbookUrl": "wiki"}, {"runbookUrl": "https://wiki.example/ x"}, {"runbookUrl": "https://wiki.example/"}, {"availabilityObjective": 1}, {"latencyObjective": 99},
     {"disabledAlerts": ["not an alert"]},

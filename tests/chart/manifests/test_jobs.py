@@ -79,7 +79,6 @@ def test_each_load_knows_how_much_it_may_spill():
         assert [c["name"] for c in containers(pod) if "SPILL_SIZE_LIMIT" in environment(c)] == ["database-load"]
 
 
-@pytest.mark.schema
 @pytest.mark.parametrize("limit", ["0", "0Gi", "0.0Gi", "100m", "4GB", "-1", "", "much"])
 def test_a_limit_that_the_program_refuses_is_refused(limit):
     assert "spillSizeLimit" in refusal(cronjob__spillSizeLimit=limit)

@@ -23,7 +23,7 @@ fn lines(codes: &[String], end: &str) -> String {
 }
 
 /// Runs the load, which must name the two files and leave everything as it was.
-async fn is_refused(shop: &CouponShop, what: &str, program: Program, files: [&str; 2], codes: u32) {
+async fn assert_refused(shop: &CouponShop, what: &str, program: Program, files: [&str; 2], codes: u32) {
     let before = shop.state().await;
     let output = program.output();
     assert_eq!(output.status.code(), Some(4), "{what}: {output:?}");
@@ -59,20 +59,20 @@ async fn copies_are_refused(engine: TestEngine) {
     ] {
         shop.write("two.txt", copy);
         let files = ["one.txt", "two.txt"];
-        is_refused(&shop, what, shop.load(), files, 1000).await;
-        is_refused(&shop, what, shop.coupons([shop.folder_text()]), files, 1000).await;
-        is_refused(&shop, what, shop.coupons([shop.folder_text(), "--print"]), files, 1000).await;
-        is_refused(&shop, what, shop.load().args(["--dry-run"]), files, 1000).await;
+        assert_refused(&shop, what, shop.load(), files, 1000).await;
+        assert_refused(&shop, what, shop.coupons([shop.folder_text()]), files, 1000).await;
+        assert_refused(&shop, what, shop.coupons([shop.folder_text(), "--print"]), files, 1000).await;
+        assert_refused(&shop, what, shop.load().args(["--dry-run"]), files, 1000).await;
     }
     // With other files beside the copies, and with more files needed than there are copies.
     shop.write("three.txt", lines(&list("BBB", 2000), "\n"));
     for min_files in ["2", "3"] {
         let program = shop.coupons([shop.folder_text(), "--min-files", min_files]);
-        is_refused(&shop, min_files, program, ["one.txt", "two.txt"], 1000).await;
+        assert_refused(&shop, min_files, program, ["one.txt", "two.txt"], 1000).await;
     }
     shop.write("one.txt", lines(&list("CCC", 10), "\n"));
     shop.write("two.txt", lines(&list("CCC", 10), "\n"));
-    is_refused(&shop, "ten", shop.load(), ["one.txt", "two.txt"], 10).await;
+    assert_refused(&shop, "ten", shop.load(), ["one.txt", "two.txt"], 10).await;
     // One more code makes another list.
     shop.write("two.txt", lines(&[&list("CCC", 10)[..], &["DDDDDDDD".to_owned()]].concat(), "\n"));
     assert!(shop.load().output().status.success());

@@ -19,7 +19,7 @@ on_both_engines!(
 );
 
 /// Runs it; it must fail with this code and these words, and leave everything as it was.
-async fn is_refused(
+async fn assert_refused(
     shop: &CouponShop,
     what: &str,
     program: Program,
@@ -71,8 +71,8 @@ async fn damaged_files_are_refused(engine: TestEngine) {
     ] {
         let path = shop.write("two.txt", content);
         let message = format!("{}{said}", path.display());
-        is_refused(&shop, what, shop.load(), 4, &message, cause).await;
-        is_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, cause).await;
+        assert_refused(&shop, what, shop.load(), 4, &message, cause).await;
+        assert_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, cause).await;
     }
 }
 
@@ -96,10 +96,10 @@ async fn files_that_are_no_text_are_refused(engine: TestEngine) {
     ] {
         let path = shop.write("two.txt", content);
         let message = format!("{}: what stands at byte {byte} of the text is {said}", path.display());
-        is_refused(&shop, what, shop.load(), 4, &message, "").await;
-        is_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, "").await;
+        assert_refused(&shop, what, shop.load(), 4, &message, "").await;
+        assert_refused(&shop, what, shop.coupons([shop.folder_text()]), 4, &message, "").await;
         let print = shop.coupons([shop.folder_text(), "--print"]);
-        is_refused(&shop, what, print, 4, &message, "").await;
+        assert_refused(&shop, what, print, 4, &message, "").await;
     }
 }
 
@@ -108,36 +108,37 @@ async fn files_that_are_not_there_are_refused(engine: TestEngine) {
     let nowhere = shop.folder.join("nowhere.gz");
     let message = format!("cannot read {}", nowhere.display());
     let files = [shop.folder_text(), nowhere.to_str().unwrap()];
-    is_refused(&shop, "missing", shop.coupons(files), 4, &message, "No such file or directory").await;
+    assert_refused(&shop, "missing", shop.coupons(files), 4, &message, "No such file or directory").await;
     symlink(&nowhere, &nowhere).unwrap();
-    is_refused(&shop, "a link to itself", shop.coupons(files), 4, &message, "symbolic links").await;
+    assert_refused(&shop, "a link to itself", shop.coupons(files), 4, &message, "symbolic links").await;
     fs::remove_file(&nowhere).unwrap();
     let empty = shop.folder.join("empty");
     fs::create_dir(&empty).unwrap();
     let message = format!("cannot read {}", empty.display());
     let folders = [shop.folder_text(), empty.to_str().unwrap()];
-    is_refused(&shop, "empty folder", shop.coupons(folders), 4, &message, "has no coupon files in it").await;
+    assert_refused(&shop, "empty folder", shop.coupons(folders), 4, &message, "has no coupon files in it")
+        .await;
 }
 
 async fn files_that_would_change_everything_by_mistake_are_refused(engine: TestEngine) {
     let shop = CouponShop::new(engine).await;
     let other = shop.write("two.txt", "Quarterly figures\n1;2;3\n");
     let message = format!("{} holds no coupon code at all", other.display());
-    is_refused(&shop, "another file", shop.load(), 4, &message, "").await;
+    assert_refused(&shop, "another file", shop.load(), 4, &message, "").await;
     fs::remove_file(&other).unwrap();
     symlink("nowhere.gz", &other).unwrap();
     let message = format!("cannot read {}", other.display());
-    is_refused(&shop, "a link to nowhere", shop.load(), 4, &message, "No such file or directory").await;
+    assert_refused(&shop, "a link to nowhere", shop.load(), 4, &message, "No such file or directory").await;
     fs::remove_file(&other).unwrap();
     let again = shop.coupons([shop.folder_text(), shop.folder_text()]);
     let message = format!("cannot read {}", shop.folder.join("one.txt").display());
-    is_refused(&shop, "twice", again, 4, &message, "is named twice").await;
+    assert_refused(&shop, "twice", again, 4, &message, "is named twice").await;
     let most = shop.coupons([shop.folder_text(), "--min-files", "1000"]);
-    is_refused(&shop, "too few files", most, 4, "no code can stand in 1000 of 1 files", "").await;
+    assert_refused(&shop, "too few files", most, 4, "no code can stand in 1000 of 1 files", "").await;
     let pipe = shop.folder.join("pipe");
     assert!(std::process::Command::new("/usr/bin/mkfifo").arg(&pipe).status().unwrap().success());
     let from_pipe = shop.coupons([shop.folder_text(), pipe.to_str().unwrap()]);
-    is_refused(
+    assert_refused(
         &shop,
         "a pipe",
         from_pipe,
@@ -169,7 +170,7 @@ async fn a_folder_that_cannot_be_read_is_refused(engine: TestEngine) {
         let message = format!("cannot read {}", path.display());
         for program in [shop.load(), shop.coupons([shop.folder_text()])] {
             let program = bound_by_permissions(program);
-            is_refused(&shop, "forbidden", program, 4, &message, "Permission denied").await;
+            assert_refused(&shop, "forbidden", program, 4, &message, "Permission denied").await;
         }
         forbid(path, mode);
     }
@@ -197,12 +198,19 @@ async fn no_room_is_refused(engine: TestEngine) {
         (run().started_by("/bin/sh", ["-c", script, spill]), "File too large")
     };
     let program = program.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    is_refused(&shop, "full", program, 7, &message, cause).await;
+    assert_refused(&shop, "full", program, 7, &message, cause).await;
 
     let nowhere = shop.spill.path().join("nowhere");
     let message = format!("{} cannot be used for what does not fit into memory", nowhere.display());
-    is_refused(&shop, "no folder", run().env("TMPDIR", &nowhere), 7, &message, "No such file or directory")
-        .await;
+    assert_refused(
+        &shop,
+        "no folder",
+        run().env("TMPDIR", &nowhere),
+        7,
+        &message,
+        "No such file or directory",
+    )
+    .await;
 }
 
 async fn more_than_the_spill_limit_is_refused(engine: TestEngine) {
@@ -222,10 +230,10 @@ async fn more_than_the_spill_limit_is_refused(engine: TestEngine) {
             "coupon files need more than {shown} in {spill} for what does not fit into memory; allow more with \
              SPILL_SIZE_LIMIT (--spill-size-limit), or give more memory with MEMORY_BUDGET"
         );
-        is_refused(&shop, limit, run().env("SPILL_SIZE_LIMIT", limit), 7, &message, "").await;
-        is_refused(&shop, limit, run().args(["--spill-size-limit", limit]), 7, &message, "").await;
+        assert_refused(&shop, limit, run().env("SPILL_SIZE_LIMIT", limit), 7, &message, "").await;
+        assert_refused(&shop, limit, run().args(["--spill-size-limit", limit]), 7, &message, "").await;
         let load = shop.load().env("SPILL_SIZE_LIMIT", limit).env("MEMORY_BUDGET", "32MiB");
-        is_refused(&shop, limit, load, 7, &message, "").await;
+        assert_refused(&shop, limit, load, 7, &message, "").await;
     }
     for limit in ["1Gi", "500M", "1.5GiB", "4e9"] {
         let output = run().args(["--print"]).env("SPILL_SIZE_LIMIT", limit).output();

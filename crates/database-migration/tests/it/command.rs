@@ -17,8 +17,8 @@ async fn ten_at_once_apply_each_migration_once(engine: TestEngine) {
         let status = process.wait(Duration::from_secs(60));
         assert!(status.success(), "{:?} {:#?}", status, process.log);
     }
-    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 2);
-    assert_eq!(database.number("select count(distinct version) from refinery_schema_history").await, 2);
+    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 3);
+    assert_eq!(database.number("select count(distinct version) from refinery_schema_history").await, 3);
 }
 
 async fn status_and_validate_tell_the_truth(engine: TestEngine) {
@@ -63,7 +63,7 @@ async fn killed_half_way_the_next_run_completes() {
     drop(blocker);
     let next = migration(&database).output();
     assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stdout));
-    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 2);
+    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 3);
 }
 
 #[tokio::test]

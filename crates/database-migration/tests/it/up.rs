@@ -21,14 +21,14 @@ async fn applies_each_migration_once(engine: TestEngine) {
     let applied = MIGRATOR.up(&database.url(), &mut session.connection).await.unwrap();
     assert_eq!(
         applied.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
-        ["create_tables", "create_indexes"]
+        ["create_tables", "create_indexes", "prepare_shop"]
     );
     assert!(MIGRATOR.up(&database.url(), &mut session.connection).await.unwrap().is_empty());
-    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 2);
+    assert_eq!(database.number("select count(*) from refinery_schema_history").await, 3);
     let state = Migrator::state(session.connection.as_mut()).await.unwrap();
     assert_eq!(
         (state.applied.len(), state.pending.len(), state.newer.len(), state.conflicts.len()),
-        (2, 0, 0, 0)
+        (3, 0, 0, 0)
     );
 }
 
@@ -78,5 +78,5 @@ async fn a_failing_migration_leaves_nothing_behind(engine: TestEngine) {
     drop(session);
     database.execute("drop table idempotency_keys").await;
     let mut session = database.session().await;
-    assert_eq!(MIGRATOR.up(&database.url(), &mut session.connection).await.unwrap().len(), 2);
+    assert_eq!(MIGRATOR.up(&database.url(), &mut session.connection).await.unwrap().len(), 3);
 }

@@ -24,12 +24,11 @@ pub fn decode<'a, O: Members<'a>, T>(
     let text = std::str::from_utf8(body).map_err(|error| invalid(error.to_string()))?;
     let root: Value<'_, O> = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
     let mut faults = Faults(Vec::new());
-    let value = match root {
-        Value::Object(object) => check(object, &mut faults),
-        _ => {
-            faults.add("", "must be an object");
-            None
-        }
+    let value = if let Value::Object(object) = root {
+        check(object, &mut faults)
+    } else {
+        faults.add("", "must be an object");
+        None
     };
     match value {
         Some(value) if faults.0.is_empty() => Ok(value),
@@ -78,8 +77,9 @@ pub struct List<'a, E> {
 
 /// An object whose members are read one by one.
 pub trait Members<'a>: Default {
-    /// How many of these objects a list may have. More are counted only.
-    const MOST_IN_LIST: usize = 0;
+    /// How many of these objects a list may have. More are counted only. One is always read: so a list within a list
+    /// within a list is refused when it is too deep for any reader, whatever is known of its elements.
+    const MOST_IN_LIST: usize = 1;
 
     /// Reads the value of `name`.
     fn read<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;

@@ -42,12 +42,19 @@ impl ToSchema for Amount {
     }
 }
 
+/// The numbers from 1 to 9223372036854775807, the greatest of 64 bits.
+const PRODUCT_ID_PATTERN: &str = "^([1-9][0-9]{0,17}|[1-8][0-9]{18}|9[0-1][0-9]{17}|92[0-1][0-9]{16}|922[0-2][0-9]{15}|\
+    9223[0-2][0-9]{14}|92233[0-6][0-9]{13}|922337[0-1][0-9]{12}|92233720[0-2][0-9]{10}|\
+    922337203[0-5][0-9]{9}|9223372036[0-7][0-9]{8}|92233720368[0-4][0-9]{7}|\
+    922337203685[0-3][0-9]{6}|9223372036854[0-6][0-9]{5}|92233720368547[0-6][0-9]{4}|\
+    922337203685477[0-4][0-9]{3}|9223372036854775[0-7][0-9]{2}|922337203685477580[0-7])$";
+
 /// A product's id as the description has it.
 pub struct ProductIdText;
 
 impl PartialSchema for ProductIdText {
     fn schema() -> RefOr<Schema> {
-        let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some(up_to(i64::MAX)));
+        let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PRODUCT_ID_PATTERN));
         id.description(Some("A positive 64-bit integer in decimal, without leading zeros."))
             .examples(["1"])
             .into()
@@ -58,23 +65,6 @@ impl ToSchema for ProductIdText {
     fn name() -> Cow<'static, str> {
         "ProductId".into()
     }
-}
-
-/// A regular expression for the numbers from 1 to the greatest.
-fn up_to(greatest: i64) -> String {
-    let digits = greatest.to_string();
-    let fewer = digits.len() - 1;
-    let mut alternatives = vec![format!("[1-9][0-9]{{0,{}}}", fewer - 1)];
-    for (at, digit) in digits.char_indices() {
-        // The same up to here, then a smaller digit, then any; the last digit may be the greatest's own.
-        let (least, rest) = (if at == 0 { '1' } else { '0' }, fewer - at);
-        let most = if rest == 0 { Some(digit) } else { (least..digit).next_back() };
-        if let Some(most) = most {
-            let any = if rest == 0 { String::new() } else { format!("[0-9]{{{rest}}}") };
-            alternatives.push(format!("{}[{least}-{most}]{any}", &digits[..at]));
-        }
-    }
-    format!("^({})$", alternatives.join("|"))
 }
 
 /// Addresses of a product's picture.

@@ -72,69 +72,49 @@ impl Serialize for Reason {
 }
 
 impl Reason {
-    /// As clients, metrics and traces see it.
-    pub const fn as_str(self) -> &'static str {
+    /// The word and the status.
+    const fn row(self) -> (&'static str, StatusCode) {
         match self {
-            Self::BadRequest => "bad_request",
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidId => "invalid_id",
-            Self::ValidationFailed => "validation_failed",
-            Self::MissingApiKey => "missing_api_key",
-            Self::InvalidApiKey => "invalid_api_key",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::UnknownProduct => "unknown_product",
-            Self::CouponUnknown => "coupon_unknown",
-            Self::CouponMalformed => "coupon_malformed",
-            Self::CouponNotStarted => "coupon_not_started",
-            Self::CouponExpired => "coupon_expired",
-            Self::CouponLimitReached => "coupon_limit_reached",
-            Self::CouponClientLimitReached => "coupon_client_limit_reached",
-            Self::CouponMinimumNotMet => "coupon_minimum_not_met",
-            Self::IdempotencyKeyInvalid => "idempotency_key_invalid",
-            Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::IdempotencyInProgress => "idempotency_in_progress",
-            Self::RateLimited => "rate_limited",
-            Self::DatabaseUnavailable => "database_unavailable",
-            Self::OutcomeUnknown => "outcome_unknown",
-            Self::Overloaded => "overloaded",
-            Self::Internal => "internal",
+            Self::BadRequest => ("bad_request", StatusCode::BAD_REQUEST),
+            Self::InvalidJson => ("invalid_json", StatusCode::BAD_REQUEST),
+            Self::InvalidId => ("invalid_id", StatusCode::BAD_REQUEST),
+            Self::ValidationFailed => ("validation_failed", StatusCode::BAD_REQUEST),
+            Self::MissingApiKey => ("missing_api_key", StatusCode::UNAUTHORIZED),
+            Self::InvalidApiKey => ("invalid_api_key", StatusCode::FORBIDDEN),
+            Self::InsufficientScope => ("insufficient_scope", StatusCode::FORBIDDEN),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UnknownProduct => ("unknown_product", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CouponUnknown => ("coupon_unknown", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CouponMalformed => ("coupon_malformed", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CouponNotStarted => ("coupon_not_started", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CouponExpired => ("coupon_expired", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CouponLimitReached => ("coupon_limit_reached", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CouponClientLimitReached => {
+                ("coupon_client_limit_reached", StatusCode::UNPROCESSABLE_ENTITY)
+            }
+            Self::CouponMinimumNotMet => ("coupon_minimum_not_met", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::IdempotencyKeyInvalid => ("idempotency_key_invalid", StatusCode::BAD_REQUEST),
+            Self::IdempotencyKeyReused => ("idempotency_key_reused", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::IdempotencyInProgress => ("idempotency_in_progress", StatusCode::CONFLICT),
+            Self::RateLimited => ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
+            Self::DatabaseUnavailable => ("database_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::OutcomeUnknown => ("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
         }
+    }
+
+    /// The word that clients, metrics and traces see.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
     }
 
     /// The status that goes with it.
     pub const fn status(self) -> StatusCode {
-        match self {
-            Self::BadRequest
-            | Self::InvalidJson
-            | Self::InvalidId
-            | Self::ValidationFailed
-            | Self::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
-            Self::MissingApiKey => StatusCode::UNAUTHORIZED,
-            Self::InvalidApiKey | Self::InsufficientScope => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::IdempotencyInProgress => StatusCode::CONFLICT,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::UnknownProduct
-            | Self::CouponUnknown
-            | Self::CouponMalformed
-            | Self::CouponNotStarted
-            | Self::CouponExpired
-            | Self::CouponLimitReached
-            | Self::CouponClientLimitReached
-            | Self::CouponMinimumNotMet
-            | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DatabaseUnavailable | Self::OutcomeUnknown | Self::Overloaded => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.row().1
     }
 
     /// The reason for a status that the framework chose.

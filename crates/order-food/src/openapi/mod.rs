@@ -3,7 +3,7 @@
 mod refusals;
 mod shared;
 
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
@@ -104,22 +104,27 @@ impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
         for endpoint in router::ENDPOINTS.iter().filter(|endpoint| !endpoint.refusals.is_empty()) {
             let item = document.paths.paths.get_mut(endpoint.path);
-            let operation = item.and_then(|item| match endpoint.method {
-                Verb::Get => item.get.as_mut(),
-                Verb::Post => item.post.as_mut(),
-            });
-            if let Some(operation) = operation {
+            if let Some(operation) = item.and_then(|item| operation(item, endpoint.method).as_mut()) {
                 refusals::add(operation, endpoint.path.starts_with("/api/"), endpoint.refusals);
             }
         }
         for (path, item) in &mut document.paths.paths {
-            let operations: [&mut Option<Operation>; 2] = [&mut item.get, &mut item.post];
-            for operation in operations.into_iter().flatten() {
-                let is_cached =
-                    ["/api/product", "/docs", "/openapi."].iter().any(|start| path.starts_with(start));
-                shared::add(operation, path.starts_with("/api/"), is_cached);
+            let is_cached =
+                ["/api/product", "/docs", "/openapi."].iter().any(|start| path.starts_with(start));
+            for verb in Verb::ALL {
+                if let Some(operation) = operation(item, verb) {
+                    shared::add(operation, path.starts_with("/api/"), is_cached);
+                }
             }
         }
         shared::declare(document);
+    }
+}
+
+/// The operation of a path with that method.
+const fn operation(item: &mut PathItem, verb: Verb) -> &mut Option<Operation> {
+    match verb {
+        Verb::Get => &mut item.get,
+        Verb::Post => &mut item.post,
     }
 }

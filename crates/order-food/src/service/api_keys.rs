@@ -36,7 +36,7 @@ pub enum KeyRefused {
     MissingScope(Scope),
 }
 
-/// A key, and when it was last used by requests to this process; 0 is never, or written down already.
+/// A key, and when it was last used by requests to this process; 0 is never, or recorded already.
 struct Entry {
     stored: StoredKey,
     used_at_micros: AtomicI64,

@@ -103,16 +103,16 @@ impl Promotions {
     }
 
     /// The first of the counters that has not enough units left now. Nothing is reserved.
-    pub async fn reached(&self, uses: &[CounterUse]) -> Result<Option<LimitKind>, StorageError> {
-        if uses.is_empty() {
+    pub async fn reached(&self, wanted: &[CounterUse]) -> Result<Option<LimitKind>, StorageError> {
+        if wanted.is_empty() {
             return Ok(None);
         }
-        let counters: Vec<&str> = uses.iter().map(|wanted| wanted.counter.as_str()).collect();
+        let counters: Vec<&str> = wanted.iter().map(|wanted| wanted.counter.as_str()).collect();
         let used: HashMap<String, i64> = self.database.used(&counters).await?.into_iter().collect();
         let is_reached = |wanted: &&CounterUse| {
             used.get(&wanted.counter).copied().unwrap_or_default() + wanted.units > wanted.most
         };
-        Ok(uses.iter().find(is_reached).map(|wanted| wanted.kind))
+        Ok(wanted.iter().find(is_reached).map(|wanted| wanted.kind))
     }
 }
 

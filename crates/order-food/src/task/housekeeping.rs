@@ -1,4 +1,4 @@
-//! What has to be done now and then: forget old idempotency keys, write down when API keys were last used.
+//! What has to be done now and then: forget old idempotency keys, record when API keys were last used.
 
 use std::sync::Arc;
 use std::time::Duration;

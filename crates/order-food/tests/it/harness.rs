@@ -64,7 +64,7 @@ impl Answer {
 
     /// The answer is an error with this status and reason, in the one shape that errors have.
     #[track_caller]
-    pub fn is_error(&self, status: u16, reason: &str) -> Value {
+    pub fn assert_error(&self, status: u16, reason: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/json");
         let body = self.json();

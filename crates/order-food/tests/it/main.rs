@@ -1,4 +1,4 @@
-//! The API as clients see it, its repositories, and the program as a process.
+//! The API as clients see it, its storage, and the program as a process.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod described;

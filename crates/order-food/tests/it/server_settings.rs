@@ -77,7 +77,7 @@ async fn a_read_only_database_is_named() {
     eventually("it has its data", async || server.get("/readyz").await.status == 200).await;
     assert_eq!(server.get("/health").await.json()["database"]["status"], "read-only");
     assert_eq!(server.get("/api/product").await.status, 200);
-    let refused = server.order_text(KEY, cart(&[("1", 1)])).await.is_error(503, "database_unavailable");
+    let refused = server.order_text(KEY, cart(&[("1", 1)])).await.assert_error(503, "database_unavailable");
     assert!(refused["message"].as_str().unwrap().contains("read-only"), "{refused}");
     let metrics = server.get("/metrics").await.text;
     assert!(metrics.contains("database_state{state=\"read_only\"} 1"), "{metrics}");

@@ -16,4 +16,4 @@ import slo
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[4] / "helm/order-food/files/dashboards"
 folder.mkdir(parents=True, exist_ok=True)
 for module in (api, ordering, database, loads, kubernetes, slo):
-    (folder / f"{module.__name__}.json").write_text(json.dumps(module.build(), indent=2, ensure_ascii=False) + "\n")
+    (folder / f"{module.__name__}.json").write_text(json.dumps(module.build(), separators=(",", ":"), ensure_ascii=False) + "\n")

@@ -26,6 +26,7 @@ def build() -> dict:
             row("What is loaded"),
             graph("In memory", "By kind; a load that changes something shows within a second. Processes that differ are apart.", {"{{kind}}": f"max by (kind) (catalogue_items{selector()})", "{{kind}}, fewest": f"min by (kind) (catalogue_items{selector()})"}, links=LOADS),
             graph("Changes", "How often what is in memory changed in size.", {"{{kind}}": f"sum by (kind) (changes(catalogue_items{selector()}[$__rate_interval]))"}, links=LOADS),
+            graph("Words of a newer release", "Scopes and kinds of promotions that a process does not know and passes over.", {"{{kind}}": f"max by (kind) (catalogue_unknown_items{selector()})"}),
             graph("Age", "Seconds since it was last found in step with the database.", {"{{instance}}": f"catalogue_age_seconds{selector()}"}, unit="s"),
             graph("Reading it again", "Statements that read what loads publish.", {"{{db_collection_name}}": rate(f"{STATEMENT}_count", 'db_operation_name="SELECT",db_collection_name=~"change_counters|products|promotions|api_keys|coupon_codes"', "db_collection_name")}, unit="ops", links=(traces("order-food", "SELECT change_counters"),)),
             graph("Reading takes", "p99.", {"{{db_collection_name}}": quantile(0.99, STATEMENT, 'db_operation_name="SELECT",db_collection_name=~"products|promotions|api_keys|coupon_codes"', "db_collection_name")}, unit="s"),

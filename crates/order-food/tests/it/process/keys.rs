@@ -42,7 +42,7 @@ fn made(database: &TestDatabase) -> String {
     said.lines().next().unwrap().trim_start_matches("created ").to_owned()
 }
 
-fn is_refused(output: &Output) {
+fn assert_refused(output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let message = "order-food: the key could not be written, so it was not made, and nothing was changed: ";
@@ -59,7 +59,7 @@ async fn a_key_that_cannot_be_written_is_not_made(engine: TestEngine) {
             &["create", "--client", "another"],
             &["create", "--client", "another", "--scopes", "admin", "--expires-at", "2099-01-01T00:00:00Z"],
         ] {
-            is_refused(&keys(&database, stdout, arguments));
+            assert_refused(&keys(&database, stdout, arguments));
             assert_eq!((database.number(USABLE).await, database.number(TOLD).await), before, "{stdout}");
         }
     }
@@ -74,7 +74,7 @@ async fn a_rotated_key_works_on_until_the_new_one_is_written(engine: TestEngine)
     let id = made(&database);
     let usable = "select cast(id as text) from api_keys where revoked_at is null";
     for stdout in [CLOSED_PIPE, FULL_DISK, CLOSED_PIPE] {
-        is_refused(&keys(&database, stdout, &["rotate", &id]));
+        assert_refused(&keys(&database, stdout, &["rotate", &id]));
         assert_eq!(database.texts(usable).await, [id.as_str()], "{stdout}");
     }
     let output = keys(&database, OPEN, &["rotate", &id]);

@@ -54,7 +54,7 @@ async fn any_page_may_call_by_default(engine: TestEngine) {
     // Errors can be read by the page too.
     let refused = server.request(Method::GET, "/api/order").header("origin", "https://shop.example");
     let answer = server.send(refused).await;
-    answer.is_error(401, "missing_api_key");
+    answer.assert_error(401, "missing_api_key");
     assert_eq!(answer.header("access-control-allow-origin"), "*");
 }
 
@@ -69,7 +69,7 @@ async fn a_list_of_origins_is_kept_to(engine: TestEngine) {
     let preflight = server.request(Method::OPTIONS, "/api/order").header("origin", "https://evil.example");
     let preflight = preflight.header("access-control-request-method", "POST");
     let refused = server.send(preflight).await;
-    refused.is_error(400, "bad_request");
+    refused.assert_error(400, "bad_request");
     assert_eq!(refused.header("access-control-allow-origin"), "");
     assert!(refused.header("vary").contains("Access-Control-Request-Method"), "{}", refused.header("vary"));
 }

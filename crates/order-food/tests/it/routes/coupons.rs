@@ -77,7 +77,7 @@ async fn the_seeded_codes(engine: TestEngine) {
         let found = server.get_with_key(&format!("/api/order/{}", placed["id"].as_str().unwrap()), KEY).await;
         assert_eq!(found.text, answer.text, "the order reads back to the byte");
     }
-    order(&server, KEY, &[("1", 1)], "BUYGETONE").await.is_error(422, "coupon_minimum_not_met");
+    order(&server, KEY, &[("1", 1)], "BUYGETONE").await.assert_error(422, "coupon_minimum_not_met");
     assert_eq!(server.database.number("select count(*) from promotion_redemptions").await, 4);
 }
 
@@ -91,9 +91,9 @@ async fn codes_of_the_coupon_files(engine: TestEngine) {
     for code in
         ["SUPER100", "TWICEIN1", "happyhrs", "save10", "SAVE 10", "SAVE1", "HAPPYHR", "' or 1=1 --", "💥"]
     {
-        order(&server, KEY, &[("1", 2)], code).await.is_error(422, "coupon_unknown");
+        order(&server, KEY, &[("1", 2)], code).await.assert_error(422, "coupon_unknown");
     }
-    order(&server, KEY, &[("1", 2)], &"X".repeat(65)).await.is_error(400, "validation_failed");
+    order(&server, KEY, &[("1", 2)], &"X".repeat(65)).await.assert_error(400, "validation_failed");
 }
 
 async fn an_empty_code_is_none(engine: TestEngine) {
@@ -127,7 +127,7 @@ async fn accents_may_be_written_either_way(engine: TestEngine) {
         let placed = order(&server, KEY, &[("1", 1)], code).await.json();
         assert_eq!((&placed["couponCode"], &placed["discounts"]), (&json!(code), &json!(1.0)));
     }
-    order(&server, KEY, &[("1", 1)], "CAFE10").await.is_error(422, "coupon_unknown");
+    order(&server, KEY, &[("1", 1)], "CAFE10").await.assert_error(422, "coupon_unknown");
 }
 
 async fn what_takes_nothing_off_uses_up_nothing(engine: TestEngine) {
@@ -148,8 +148,8 @@ async fn what_takes_nothing_off_uses_up_nothing(engine: TestEngine) {
     assert_eq!(server.database.number("select count(*) from promotion_redemptions").await, 0);
     assert_eq!(server.database.number("select count(*) from limit_counters").await, 0);
     assert_eq!(order(&server, KEY, &[("1", 1)], "ONCE").await.json()["discounts"], 1.0);
-    order(&server, KEY, &[("1", 1)], "ONCE").await.is_error(422, "coupon_limit_reached");
-    quote(&server, &[("1", 1)], "ONCE").await.is_error(422, "coupon_limit_reached");
+    order(&server, KEY, &[("1", 1)], "ONCE").await.assert_error(422, "coupon_limit_reached");
+    quote(&server, &[("1", 1)], "ONCE").await.assert_error(422, "coupon_limit_reached");
     assert_eq!(quote(&server, &[("2", 1)], "ONCE").await.json()["discounts"], 0.0);
     // The free unit is one that costs something.
     assert_eq!(order(&server, KEY, &[("1", 1), ("2", 1)], "BUYGETONE").await.json()["discounts"], 9.0);
@@ -164,9 +164,9 @@ async fn conditions_have_their_reasons(engine: TestEngine) {
         [("LATER", "coupon_not_started"), ("EARLIER", "coupon_expired"), ("NEVER", "coupon_limit_reached")]
     {
         let answer = order(&server, KEY, &[("1", 1)], code).await;
-        answer.is_error(422, reason);
+        answer.assert_error(422, reason);
         assert_eq!(answer.pointers(), ["/couponCode"]);
-        quote(&server, &[("1", 1)], code).await.is_error(422, reason);
+        quote(&server, &[("1", 1)], code).await.assert_error(422, reason);
     }
 }
 
@@ -174,14 +174,14 @@ async fn a_limit_holds_and_a_failed_order_uses_up_nothing(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     promotion(&server, "TWICE", ", max_uses", ", 2").await;
     // Refused for other reasons: shape, product, key.
-    order(&server, KEY, &[("1", 0)], "TWICE").await.is_error(400, "validation_failed");
-    order(&server, KEY, &[("99", 1)], "TWICE").await.is_error(422, "unknown_product");
-    order(&server, "wrong", &[("1", 1)], "TWICE").await.is_error(403, "invalid_api_key");
+    order(&server, KEY, &[("1", 0)], "TWICE").await.assert_error(400, "validation_failed");
+    order(&server, KEY, &[("99", 1)], "TWICE").await.assert_error(422, "unknown_product");
+    order(&server, "wrong", &[("1", 1)], "TWICE").await.assert_error(403, "invalid_api_key");
     for _ in 0..2 {
         assert_eq!(order(&server, KEY, &[("1", 1)], "TWICE").await.status, 200);
     }
     for _ in 0..3 {
-        order(&server, KEY, &[("1", 1)], "TWICE").await.is_error(422, "coupon_limit_reached");
+        order(&server, KEY, &[("1", 1)], "TWICE").await.assert_error(422, "coupon_limit_reached");
     }
     assert_eq!(server.database.number("select used from limit_counters").await, 2);
     assert_eq!(server.database.number("select count(*) from promotion_redemptions").await, 2);
@@ -191,16 +191,16 @@ async fn a_limit_for_each_client(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     promotion(&server, "ONEEACH", ", max_uses, max_uses_per_client", ", 3, 1").await;
     assert_eq!(order(&server, KEY, &[("1", 1)], "ONEEACH").await.json()["discounts"], 1.0);
-    order(&server, KEY, &[("1", 1)], "ONEEACH").await.is_error(422, "coupon_client_limit_reached");
+    order(&server, KEY, &[("1", 1)], "ONEEACH").await.assert_error(422, "coupon_client_limit_reached");
     assert_eq!(order(&server, OTHER_KEY, &[("1", 1)], "ONEEACH").await.status, 200);
     assert_eq!(order(&server, ADMIN_KEY, &[("1", 1)], "ONEEACH").await.status, 200);
-    order(&server, OTHER_KEY, &[("1", 1)], "ONEEACH").await.is_error(422, "coupon_limit_reached");
+    order(&server, OTHER_KEY, &[("1", 1)], "ONEEACH").await.assert_error(422, "coupon_limit_reached");
     let used = "select used from limit_counters where name = 'promotion:ONEEACH'";
     assert_eq!(server.database.number(used).await, 3);
     // A quote with a key counts that client's uses, one without cannot.
     let asked = server.request(Method::POST, "/api/order/quote").header("content-type", "application/json");
     let asked = asked.header("api_key", KEY).body(body(&[("1", 1)], "ONEEACH"));
-    server.send(asked).await.is_error(422, "coupon_limit_reached");
+    server.send(asked).await.assert_error(422, "coupon_limit_reached");
 }
 
 async fn quotes_cost_nothing(engine: TestEngine) {
@@ -219,7 +219,7 @@ async fn quotes_cost_nothing(engine: TestEngine) {
     }
     assert_eq!(server.database.number("select count(*) from orders").await, before);
     assert_eq!(order(&server, KEY, &[("1", 2)], "ONCE").await.status, 200);
-    quote(&server, &[("1", 1)], "ONCE").await.is_error(422, "coupon_limit_reached");
+    quote(&server, &[("1", 1)], "ONCE").await.assert_error(422, "coupon_limit_reached");
 }
 
 async fn a_quote_needs_no_key(engine: TestEngine) {
@@ -233,9 +233,9 @@ async fn a_quote_needs_no_key(engine: TestEngine) {
     server
         .send(post().header("api_key", "wrong").body(crate::harness::cart(&[("1", 1)])))
         .await
-        .is_error(403, "invalid_api_key");
-    server.send(post().body("{}")).await.is_error(400, "validation_failed");
-    server.send(post().body(crate::harness::cart(&[("99", 1)]))).await.is_error(422, "unknown_product");
+        .assert_error(403, "invalid_api_key");
+    server.send(post().body("{}")).await.assert_error(400, "validation_failed");
+    server.send(post().body(crate::harness::cart(&[("99", 1)]))).await.assert_error(422, "unknown_product");
 }
 
 async fn line_discounts_are_in_the_snapshot(engine: TestEngine) {
@@ -268,5 +268,5 @@ async fn a_switched_off_promotion_hides_a_code_of_the_files(engine: TestEngine) 
         order(&server, KEY, &[("1", 1)], "HAPPYHRS").await.status == 422
     })
     .await;
-    order(&server, KEY, &[("1", 1)], "HAPPYHRS").await.is_error(422, "coupon_unknown");
+    order(&server, KEY, &[("1", 1)], "HAPPYHRS").await.assert_error(422, "coupon_unknown");
 }

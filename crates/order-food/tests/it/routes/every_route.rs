@@ -48,7 +48,7 @@ async fn unknown_paths_are_not_found(engine: TestEngine) {
         "/panic",
     ] {
         for method in [Method::GET, Method::POST, Method::DELETE] {
-            server.send(server.request(method, &path)).await.is_error(404, "not_found");
+            server.send(server.request(method, path)).await.assert_error(404, "not_found");
         }
     }
 }
@@ -65,7 +65,7 @@ async fn wrong_methods_are_told_the_right_ones(engine: TestEngine) {
             if answer.text.is_empty() {
                 assert_eq!(answer.status, 405, "HEAD {path}");
             } else {
-                answer.is_error(405, "method_not_allowed");
+                answer.assert_error(405, "method_not_allowed");
             }
             assert_eq!(answer.header("allow"), allow, "{path}");
         }
@@ -101,7 +101,7 @@ async fn requests_have_ids(engine: TestEngine) {
         .header("x-request-id", "order-42");
     let answer = server.send(traced).await;
     assert_eq!(answer.header("x-request-id"), "order-42");
-    assert_eq!(answer.is_error(404, "not_found")["traceId"], trace_id);
+    assert_eq!(answer.assert_error(404, "not_found")["traceId"], trace_id);
     let (one, other) = (server.get("/livez").await, server.get("/livez").await);
     assert_eq!(one.header("x-request-id").len(), 32);
     assert_ne!(one.header("x-request-id"), other.header("x-request-id"));
@@ -116,7 +116,7 @@ async fn who_takes_no_json_is_told_so(engine: TestEngine) {
         for method in ["GET", "POST"].into_iter().filter(|method| allow.contains(method)) {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let request = server.request(method, &path).header("accept", "text/xml, application/json;q=0");
-            server.send(request).await.is_error(406, "bad_request");
+            server.send(request).await.assert_error(406, "bad_request");
         }
     }
     let request =
@@ -162,7 +162,7 @@ async fn parameters_stand_once(engine: TestEngine) {
         ("/api/order?limit=1&limit=2", "?limit"),
     ] {
         let answer = server.get_with_key(path, KEY).await;
-        answer.is_error(400, "validation_failed");
+        answer.assert_error(400, "validation_failed");
         assert_eq!(answer.pointers(), [pointer]);
     }
     assert_eq!(server.get_with_key("/api/order?x=1&x=2&&=&%ff", KEY).await.status, 200);

@@ -40,9 +40,9 @@ async fn an_unmigrated_postgres_is_waited_for() {
     assert_eq!(missing[1], "migration V2__create_indexes is missing: run database-migration");
     assert_eq!(server.get("/livez").await.status, 200);
     assert_eq!(server.get("/health").await.status, 503);
-    server.get("/api/product").await.is_error(503, "overloaded");
+    server.get("/api/product").await.assert_error(503, "overloaded");
     let refused = server.order_text("apitest", cart(&[("1", 1)])).await;
-    refused.is_error(503, "overloaded");
+    refused.assert_error(503, "overloaded");
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(
         server.database.number("select count(*) from pg_tables where schemaname = 'public'").await,
@@ -73,11 +73,11 @@ async fn a_database_that_was_never_reached_is_named() {
     assert_eq!((missing.status.as_u16(), missing.json()["database"].clone()), (503, json!("down")));
     for path in ["/api/product", "/api/product/1"] {
         let refused = server.get(path).await;
-        refused.is_error(503, "database_unavailable");
+        refused.assert_error(503, "database_unavailable");
         assert_eq!(refused.header("retry-after"), "1");
     }
-    server.order_text("apitest", cart(&[("1", 1)])).await.is_error(503, "database_unavailable");
-    server.get_with_key("/api/order", "apitest").await.is_error(503, "database_unavailable");
+    server.order_text("apitest", cart(&[("1", 1)])).await.assert_error(503, "database_unavailable");
+    server.get_with_key("/api/order", "apitest").await.assert_error(503, "database_unavailable");
     admin.execute(&format!("alter database {name} allow_connections true")).await;
 }
 
@@ -101,7 +101,7 @@ async fn a_lost_database_takes_only_orders_away() {
     assert_eq!(server.get("/api/product").await.status, 200);
     let asked = std::time::Instant::now();
     let refused = server.order_text("apitest", cart(&[("1", 1)])).await;
-    refused.is_error(503, "database_unavailable");
+    refused.assert_error(503, "database_unavailable");
     assert_eq!(refused.header("retry-after"), "1");
     assert!(asked.elapsed() < std::time::Duration::from_millis(400), "{:?}", asked.elapsed());
     admin.execute(&format!("alter database {name} allow_connections true")).await;

@@ -60,18 +60,18 @@ async fn the_same_key_with_another_request_is_refused(engine: TestEngine) {
     for body in
         [cart(&[("1", 2)]), cart(&[("3", 1), ("1", 2)]), cart(&[("1", 2), ("3", 2)]), cart(&[("99", 1)])]
     {
-        order(&server, KEY, "one", body).await.is_error(422, "idempotency_key_reused");
+        order(&server, KEY, "one", body).await.assert_error(422, "idempotency_key_reused");
     }
     let with_code = json!({"items": [{"productId": "1", "quantity": 2}, {"productId": "3", "quantity": 1}], "couponCode": "SAVE10"});
-    order(&server, KEY, "one", with_code.to_string()).await.is_error(422, "idempotency_key_reused");
+    order(&server, KEY, "one", with_code.to_string()).await.assert_error(422, "idempotency_key_reused");
     assert_eq!(server.database.number(ORDERS).await, 4);
 }
 
 async fn a_refusal_leaves_the_key_unused(engine: TestEngine) {
     let server = TestServer::start(engine).await;
-    order(&server, KEY, "one", cart(&[("99", 1)])).await.is_error(422, "unknown_product");
-    order(&server, KEY, "one", cart(&[("1", 0)])).await.is_error(400, "validation_failed");
-    order(&server, KEY, "one", "{".to_owned()).await.is_error(400, "invalid_json");
+    order(&server, KEY, "one", cart(&[("99", 1)])).await.assert_error(422, "unknown_product");
+    order(&server, KEY, "one", cart(&[("1", 0)])).await.assert_error(400, "validation_failed");
+    order(&server, KEY, "one", "{".to_owned()).await.assert_error(400, "invalid_json");
     let taken = order(&server, KEY, "one", cart(&[("1", 1)])).await;
     assert_eq!((taken.status.as_u16(), taken.header("idempotent-replayed")), (200, ""));
 }
@@ -84,13 +84,13 @@ async fn a_key_belongs_to_its_client(engine: TestEngine) {
         assert_eq!((answer.status.as_u16(), answer.header("idempotent-replayed")), (200, ""));
         assert_ne!(answer.json()["id"], first["id"]);
     }
-    order(&server, "wrong", "one", cart(&[("1", 1)])).await.is_error(403, "invalid_api_key");
+    order(&server, "wrong", "one", cart(&[("1", 1)])).await.assert_error(403, "invalid_api_key");
 }
 
 async fn what_is_no_key(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     for key in ["", "two words", &"x".repeat(256)] {
-        order(&server, KEY, key, cart(&[("1", 1)])).await.is_error(400, "idempotency_key_invalid");
+        order(&server, KEY, key, cart(&[("1", 1)])).await.assert_error(400, "idempotency_key_invalid");
     }
     let post = || {
         server
@@ -99,9 +99,9 @@ async fn what_is_no_key(engine: TestEngine) {
             .header("content-type", "application/json")
     };
     let binary = post().header("idempotency-key", &b"\xe9"[..]).body(cart(&[("1", 1)]));
-    server.send(binary).await.is_error(400, "idempotency_key_invalid");
+    server.send(binary).await.assert_error(400, "idempotency_key_invalid");
     let twice = post().header("idempotency-key", "a").header("idempotency-key", "b").body(cart(&[("1", 1)]));
-    server.send(twice).await.is_error(400, "idempotency_key_invalid");
+    server.send(twice).await.assert_error(400, "idempotency_key_invalid");
     assert_eq!(order(&server, KEY, &"~".repeat(255), cart(&[("1", 1)])).await.status, 200);
 }
 
@@ -121,7 +121,7 @@ async fn a_replay_outlives_the_menu_and_the_promotion(engine: TestEngine) {
     eventually("the menu is empty", async || server.get("/api/product").await.text == "[]").await;
     let again = order(&server, KEY, "one", body.clone()).await;
     assert_eq!((again.text.as_str(), again.header("idempotent-replayed")), (first.text.as_str(), "true"));
-    order(&server, KEY, "new", body).await.is_error(422, "unknown_product");
+    order(&server, KEY, "new", body).await.assert_error(422, "unknown_product");
 }
 
 async fn many_at_once_are_one_order(engine: TestEngine) {

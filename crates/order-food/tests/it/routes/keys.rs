@@ -21,15 +21,18 @@ async fn a_key_in_either_header(engine: TestEngine) {
     for path in PATHS {
         let get = || server.request(Method::GET, path);
         let missing = server.send(get()).await;
-        missing.is_error(401, "missing_api_key");
+        missing.assert_error(401, "missing_api_key");
         assert_eq!(missing.header("www-authenticate"), "ApiKey");
-        server.send(get().header("api_key", "")).await.is_error(401, "missing_api_key");
+        server.send(get().header("api_key", "")).await.assert_error(401, "missing_api_key");
         assert_eq!(server.send(get().header("api_key", KEY)).await.status, 200);
         assert_eq!(server.send(get().header("X-API-Key", KEY)).await.status, 200);
         assert_eq!(server.send(get().header("api_key", KEY).header("X-API-Key", KEY)).await.status, 200);
         let two = get().header("api_key", KEY).header("X-API-Key", ADMIN_KEY);
-        server.send(two).await.is_error(400, "bad_request");
-        server.send(get().header("api_key", KEY).header("api_key", "x")).await.is_error(400, "bad_request");
+        server.send(two).await.assert_error(400, "bad_request");
+        server
+            .send(get().header("api_key", KEY).header("api_key", "x"))
+            .await
+            .assert_error(400, "bad_request");
     }
 }
 
@@ -50,12 +53,12 @@ async fn unknown_expired_and_revoked_keys(engine: TestEngine) {
     let long = "k".repeat(5000);
     for key in ["nobody", "APITEST", "apites", "expired-key", READER_KEY, &long] {
         for path in PATHS {
-            server.get_with_key(path, key).await.is_error(403, "invalid_api_key");
+            server.get_with_key(path, key).await.assert_error(403, "invalid_api_key");
         }
-        server.order_text(key, cart(&[("1", 1)])).await.is_error(403, "invalid_api_key");
+        server.order_text(key, cart(&[("1", 1)])).await.assert_error(403, "invalid_api_key");
     }
     let binary = server.request(Method::GET, "/api/order").header("api_key", &b"caf\xe9"[..]);
-    server.send(binary).await.is_error(403, "invalid_api_key");
+    server.send(binary).await.assert_error(403, "invalid_api_key");
 }
 
 async fn scopes_are_asked_for(engine: TestEngine) {
@@ -68,11 +71,11 @@ async fn scopes_are_asked_for(engine: TestEngine) {
         assert!(std::time::Instant::now() < deadline, "the change never arrived");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    server.order_text(READER_KEY, cart(&[("1", 1)])).await.is_error(403, "insufficient_scope");
-    server.order_text("no-scope-key", cart(&[("1", 1)])).await.is_error(403, "insufficient_scope");
+    server.order_text(READER_KEY, cart(&[("1", 1)])).await.assert_error(403, "insufficient_scope");
+    server.order_text("no-scope-key", cart(&[("1", 1)])).await.assert_error(403, "insufficient_scope");
     for path in PATHS {
-        server.get_with_key(path, "no-scope-key").await.is_error(403, "insufficient_scope");
-        server.get_with_key(path, "writer-key").await.is_error(403, "insufficient_scope");
+        server.get_with_key(path, "no-scope-key").await.assert_error(403, "insufficient_scope");
+        server.get_with_key(path, "writer-key").await.assert_error(403, "insufficient_scope");
     }
     assert_eq!(server.order_text(ADMIN_KEY, cart(&[("1", 1)])).await.status, 200, "admin may do everything");
 }
@@ -84,7 +87,7 @@ async fn another_pepper_makes_unready(engine: TestEngine) {
     let answer = server.get("/readyz").await;
     assert_eq!(answer.status, 503);
     assert!(answer.text.contains("API_KEY_PEPPER"), "{}", answer.text);
-    server.get_with_key("/api/order", KEY).await.is_error(403, "invalid_api_key");
+    server.get_with_key("/api/order", KEY).await.assert_error(403, "invalid_api_key");
 }
 
 /// In memory at once, in the database when housekeeping comes by; it does so at the start as well.

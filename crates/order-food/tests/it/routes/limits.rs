@@ -18,7 +18,7 @@ async fn off_by_default(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     for _ in 0..100 {
         let answer = server.get_with_key("/api/order", "wrong").await;
-        answer.is_error(403, "invalid_api_key");
+        answer.assert_error(403, "invalid_api_key");
         assert_eq!(answer.header("ratelimit"), "");
     }
 }
@@ -38,7 +38,7 @@ async fn requests_of_a_client(engine: TestEngine) {
         }
     }
     let refused = refused.expect("a client has a limit");
-    refused.is_error(429, "rate_limited");
+    refused.assert_error(429, "rate_limited");
     assert_eq!(refused.header("retry-after"), "1");
     assert!(refused.header("ratelimit").starts_with("\"client\";r=0;t="));
     assert_eq!(
@@ -82,7 +82,7 @@ async fn addresses_behind_a_proxy(engine: TestEngine) {
     assert!(statuses.contains(&429), "{statuses:?}");
     let page = open.request(Method::GET, "/api/product").header("origin", "https://shop.example");
     let refused = open.send(page).await;
-    refused.is_error(429, "rate_limited");
+    refused.assert_error(429, "rate_limited");
     assert_eq!(refused.header("access-control-allow-origin"), "*", "the page can read why");
     assert!(!refused.header("retry-after").is_empty());
 }

@@ -46,9 +46,9 @@ async fn what_happened_is_counted(engine: TestEngine) {
     server.order(KEY, &[("1", 2), ("3", 1)]).await;
     server.order_text(KEY, cart_with_code(&[("1", 1)], "SAVE10")).await.json();
     server.order_text(KEY, cart_with_code(&[("1", 1)], "OVER9000")).await.json();
-    server.order_text(KEY, cart_with_code(&[("1", 1)], "NOSUCH99")).await.is_error(422, "coupon_unknown");
-    server.order_text(KEY, cart(&[("99", 1)])).await.is_error(422, "unknown_product");
-    server.order_text("nobody", cart(&[("1", 1)])).await.is_error(403, "invalid_api_key");
+    server.order_text(KEY, cart_with_code(&[("1", 1)], "NOSUCH99")).await.assert_error(422, "coupon_unknown");
+    server.order_text(KEY, cart(&[("99", 1)])).await.assert_error(422, "unknown_product");
+    server.order_text("nobody", cart(&[("1", 1)])).await.assert_error(403, "invalid_api_key");
     for _ in 0..2 {
         let request = server.request(Method::POST, "/api/order").header("api_key", KEY);
         let request = request.header("content-type", "application/json").header("idempotency-key", "k");
@@ -112,7 +112,7 @@ async fn what_happened_is_counted(engine: TestEngine) {
 async fn every_metric_is_there_and_well_formed(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     server.order_text(KEY, cart_with_code(&[("1", 1)], "SAVE10")).await.json();
-    server.order_text(KEY, cart_with_code(&[("1", 1)], "NOSUCH99")).await.is_error(422, "coupon_unknown");
+    server.order_text(KEY, cart_with_code(&[("1", 1)], "NOSUCH99")).await.assert_error(422, "coupon_unknown");
     let (text, samples) = scrape(&server).await;
     for metric in metrics() {
         let kind = match metric.kind {
@@ -140,6 +140,6 @@ async fn every_metric_is_there_and_well_formed(engine: TestEngine) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_can_be_switched_off() {
     let server = TestServer::start_with(TestEngine::Sqlite, &["--enable-metrics", "false"]).await;
-    server.get("/metrics").await.is_error(404, "not_found");
+    server.get("/metrics").await.assert_error(404, "not_found");
     server.order(KEY, &[("1", 1)]).await;
 }

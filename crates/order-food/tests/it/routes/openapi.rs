@@ -141,6 +141,6 @@ async fn documents_are_served(engine: TestEngine) {
     let packed = server.send(packed).await;
     assert_eq!(packed.header("content-encoding"), "gzip");
     assert!(packed.header("content-length").parse::<usize>().unwrap() * 3 < bundle.text.len());
-    server.get("/docs/nothing").await.is_error(404, "not_found");
-    server.get("/docs/..%2FCargo.toml").await.is_error(404, "not_found");
+    server.get("/docs/nothing").await.assert_error(404, "not_found");
+    server.get("/docs/..%2FCargo.toml").await.assert_error(404, "not_found");
 }

@@ -24,20 +24,20 @@ async fn another_clients_order_is_not_found(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     let order = server.order(KEY, &[("1", 1)]).await;
     let path = format!("/api/order/{}", order["id"].as_str().unwrap());
-    server.get_with_key(&path, OTHER_KEY).await.is_error(404, "not_found");
+    server.get_with_key(&path, OTHER_KEY).await.assert_error(404, "not_found");
     assert_eq!(server.get_with_key(&path, ADMIN_KEY).await.json(), order);
     server
         .get_with_key("/api/order/00000000-0000-0000-0000-000000000000", KEY)
         .await
-        .is_error(404, "not_found");
+        .assert_error(404, "not_found");
 }
 
 async fn ids_that_are_none(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     for id in ["1", "abc", "0198", "01990a4c-5a00-7000-8000-00000000000g", "%00"] {
-        server.get_with_key(&format!("/api/order/{id}"), KEY).await.is_error(400, "invalid_id");
+        server.get_with_key(&format!("/api/order/{id}"), KEY).await.assert_error(400, "invalid_id");
     }
-    server.get("/api/order/abc").await.is_error(401, "missing_api_key");
+    server.get("/api/order/abc").await.assert_error(401, "missing_api_key");
 }
 
 async fn a_retired_or_repriced_product_leaves_the_order_as_it_was(engine: TestEngine) {
@@ -55,7 +55,7 @@ async fn a_retired_or_repriced_product_leaves_the_order_as_it_was(engine: TestEn
         assert!(std::time::Instant::now() < deadline, "the change never arrived");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    server.order_text(KEY, crate::harness::cart(&[("2", 1)])).await.is_error(422, "unknown_product");
+    server.order_text(KEY, crate::harness::cart(&[("2", 1)])).await.assert_error(422, "unknown_product");
     let found = server.get_with_key(&format!("/api/order/{}", order["id"].as_str().unwrap()), KEY).await;
     assert_eq!(found.json(), order);
 }

@@ -55,13 +55,13 @@ async fn wrong_pages_are_named(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     for limit in ["0", "101", "-1", "x", "1.5", "", "99999999999"] {
         let answer = server.get_with_key(&format!("/api/order?limit={limit}"), KEY).await;
-        answer.is_error(400, "validation_failed");
+        answer.assert_error(400, "validation_failed");
         assert_eq!(answer.pointers(), ["?limit"], "{limit}");
     }
     for cursor in ["", "x", "01990a4c-5a00"] {
         let answer = server.get_with_key(&format!("/api/order?cursor={cursor}"), KEY).await;
-        answer.is_error(400, "validation_failed");
+        answer.assert_error(400, "validation_failed");
         assert_eq!(answer.pointers(), ["?cursor"], "{cursor}");
     }
-    server.get("/api/order?limit=0").await.is_error(401, "missing_api_key");
+    server.get("/api/order?limit=0").await.assert_error(401, "missing_api_key");
 }

@@ -90,12 +90,12 @@ async fn what_is_not_json(engine: TestEngine) {
         &deep_items,
         &deep_open,
     ] {
-        server.order_text(KEY, body.to_owned()).await.is_error(400, "invalid_json");
+        server.order_text(KEY, body.to_owned()).await.assert_error(400, "invalid_json");
     }
-    server.order_text(KEY, b"{\"items\":[],\"x\":\"\xff\"}".to_vec()).await.is_error(400, "invalid_json");
+    server.order_text(KEY, b"{\"items\":[],\"x\":\"\xff\"}".to_vec()).await.assert_error(400, "invalid_json");
     // Deep where nobody looks: shape is checked as ever.
     let ignored = format!(r#"{{"note": {deep}, "items": []}}"#);
-    server.order_text(KEY, ignored).await.is_error(400, "validation_failed");
+    server.order_text(KEY, ignored).await.assert_error(400, "validation_failed");
 }
 
 async fn a_byte_order_mark_is_no_part_of_the_body(engine: TestEngine) {
@@ -105,10 +105,10 @@ async fn a_byte_order_mark_is_no_part_of_the_body(engine: TestEngine) {
     let quote = server.request(Method::POST, "/api/order/quote").header("content-type", "application/json");
     assert_eq!(server.send(quote.body(with_mark)).await.status, 200);
     for body in ["\u{feff}", "\u{feff}\u{feff}{}", "{\"items\":\u{feff}[]}"] {
-        server.order_text(KEY, body).await.is_error(400, "invalid_json");
+        server.order_text(KEY, body).await.assert_error(400, "invalid_json");
     }
     let utf_16: Vec<u8> = cart(&[("1", 1)]).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    server.order_text(KEY, [b"\xff\xfe".to_vec(), utf_16].concat()).await.is_error(400, "invalid_json");
+    server.order_text(KEY, [b"\xff\xfe".to_vec(), utf_16].concat()).await.assert_error(400, "invalid_json");
 }
 
 async fn what_has_the_wrong_shape(engine: TestEngine) {
@@ -165,7 +165,7 @@ async fn what_has_the_wrong_shape(engine: TestEngine) {
         assert_eq!(answer.status, 400, "{body}");
         // A number beyond all floats is no JSON to the parser; either answer is right.
         if !pointers.is_empty() {
-            answer.is_error(400, "validation_failed");
+            answer.assert_error(400, "validation_failed");
             assert_eq!(answer.pointers(), pointers, "{body}");
         }
     }
@@ -176,11 +176,11 @@ async fn what_has_the_wrong_shape(engine: TestEngine) {
 async fn what_the_rules_refuse(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     let answer = server.order_text(KEY, cart(&[("1", 1), ("11", 1), ("0", 1), ("-5", 1)])).await;
-    answer.is_error(422, "unknown_product");
+    answer.assert_error(422, "unknown_product");
     assert_eq!(answer.pointers(), ["/items/1/productId", "/items/2/productId", "/items/3/productId"]);
     let body = json!({"items": [{"productId": "1", "quantity": 1}], "couponCode": "NOSUCHCODE"}).to_string();
     let answer = server.order_text(KEY, body).await;
-    answer.is_error(422, "coupon_unknown");
+    answer.assert_error(422, "coupon_unknown");
     assert_eq!(answer.pointers(), ["/couponCode"]);
 }
 
@@ -231,11 +231,11 @@ async fn media_types(engine: TestEngine) {
         "application/jsonp",
         "",
     ] {
-        server.send(post(Some(media_type))).await.is_error(415, "unsupported_media_type");
+        server.send(post(Some(media_type))).await.assert_error(415, "unsupported_media_type");
     }
-    server.send(post(None)).await.is_error(415, "unsupported_media_type");
+    server.send(post(None)).await.assert_error(415, "unsupported_media_type");
     let coded = post(Some("application/json")).header("content-encoding", "gzip");
-    server.send(coded).await.is_error(415, "unsupported_media_type");
+    server.send(coded).await.assert_error(415, "unsupported_media_type");
 }
 
 async fn bodies_have_a_limit(engine: TestEngine) {
@@ -246,8 +246,8 @@ async fn bodies_have_a_limit(engine: TestEngine) {
         body + &padding
     };
     assert_eq!(server.order_text(KEY, padded(64 * 1024)).await.status, 200);
-    server.order_text(KEY, padded(64 * 1024 + 1)).await.is_error(413, "payload_too_large");
-    server.order_text(KEY, padded(1024 * 1024)).await.is_error(413, "payload_too_large");
+    server.order_text(KEY, padded(64 * 1024 + 1)).await.assert_error(413, "payload_too_large");
+    server.order_text(KEY, padded(1024 * 1024)).await.assert_error(413, "payload_too_large");
 }
 
 async fn checks_come_in_order(engine: TestEngine) {
@@ -258,19 +258,22 @@ async fn checks_come_in_order(engine: TestEngine) {
         let request = if let Some(key) = key { request.header("api_key", key) } else { request };
         request.body(body.to_owned())
     };
-    server.send(post(None, "text/plain", &large)).await.is_error(401, "missing_api_key");
-    server.send(post(Some("wrong"), "text/plain", &large)).await.is_error(403, "invalid_api_key");
-    server.send(post(Some(KEY), "text/plain", &large)).await.is_error(413, "payload_too_large");
-    server.send(post(Some(KEY), "text/plain", "{")).await.is_error(415, "unsupported_media_type");
-    server.send(post(Some(KEY), "application/json", "{")).await.is_error(400, "invalid_json");
+    server.send(post(None, "text/plain", &large)).await.assert_error(401, "missing_api_key");
+    server.send(post(Some("wrong"), "text/plain", &large)).await.assert_error(403, "invalid_api_key");
+    server.send(post(Some(KEY), "text/plain", &large)).await.assert_error(413, "payload_too_large");
+    server.send(post(Some(KEY), "text/plain", "{")).await.assert_error(415, "unsupported_media_type");
+    server.send(post(Some(KEY), "application/json", "{")).await.assert_error(400, "invalid_json");
     let shape_and_rule = r#"{"items":[{"productId":"99","quantity":1},{"productId":"1","quantity":0}]}"#;
-    server.send(post(Some(KEY), "application/json", shape_and_rule)).await.is_error(400, "validation_failed");
+    server
+        .send(post(Some(KEY), "application/json", shape_and_rule))
+        .await
+        .assert_error(400, "validation_failed");
 }
 
 async fn a_refused_order_leaves_nothing(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     let before = server.database.number("select count(*) from orders").await;
-    server.order_text(KEY, cart(&[("1", 1), ("99", 1)])).await.is_error(422, "unknown_product");
+    server.order_text(KEY, cart(&[("1", 1), ("99", 1)])).await.assert_error(422, "unknown_product");
     assert_eq!(server.database.number("select count(*) from orders").await, before);
     let page: Value = server.get_with_key("/api/order", KEY).await.json();
     assert_eq!(page.as_array().unwrap().len(), usize::try_from(before).unwrap());

@@ -58,7 +58,7 @@ async fn filters_narrow_the_menu(engine: TestEngine) {
     assert_eq!(names(&server.get("/api/product?q=bru%CC%82le%CC%81e").await), ["Crème brûlée"]);
     assert_eq!(server.get("/api/product?category=Sushi").await.text, "[]");
     assert_eq!(server.get("/api/product?unknown=1").await.json().as_array().unwrap().len(), 10);
-    server.get("/api/product?q=1&q=2").await.is_error(400, "validation_failed");
+    server.get("/api/product?q=1&q=2").await.assert_error(400, "validation_failed");
 }
 
 async fn one_product(engine: TestEngine) {
@@ -66,7 +66,7 @@ async fn one_product(engine: TestEngine) {
     let answer = server.get("/api/product/3").await;
     assert_eq!(answer.text, r#"{"id":"3","name":"Blueberry Pancakes","price":9.99,"category":"Pancakes"}"#);
     for id in ["11", "0", "-1", "9223372036854775807", "-9223372036854775808"] {
-        server.get(&format!("/api/product/{id}")).await.is_error(404, "not_found");
+        server.get(&format!("/api/product/{id}")).await.assert_error(404, "not_found");
     }
 }
 
@@ -75,7 +75,7 @@ async fn ids_that_are_none(engine: TestEngine) {
     for id in
         ["007", "abc", "9223372036854775808", "+7", "1.0", "1e0", "-0", "%20", "1%20", "%00", "%F0%9F%8D%95"]
     {
-        server.get(&format!("/api/product/{id}")).await.is_error(400, "invalid_id");
+        server.get(&format!("/api/product/{id}")).await.assert_error(400, "invalid_id");
     }
 }
 

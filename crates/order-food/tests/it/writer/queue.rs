@@ -47,7 +47,7 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing(engine: TestEngine) {
         let asked = Instant::now();
         let answer = server.order_text(KEY, cart(&[("1", 1)])).await;
         let took = asked.elapsed();
-        answer.is_error(503, "overloaded");
+        answer.assert_error(503, "overloaded");
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
         slow.extend(Some(took).filter(|took| *took >= Duration::from_millis(50)));
     }

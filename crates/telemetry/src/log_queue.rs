@@ -15,13 +15,13 @@ use crate::LogStream;
 
 /// Where lines are put. Full, it drops lines below warnings and counts them; warnings wait a while for space.
 #[derive(Clone)]
-pub(crate) struct LogWriter(Arc<Queue>);
+pub(crate) struct LogWriter(Arc<LogQueue>);
 
 /// Sees to it that what was logged is written before the process ends.
-pub struct LogGuard(Option<Arc<Queue>>);
+pub struct LogGuard(Option<Arc<LogQueue>>);
 
 #[derive(Default)]
-struct Queue {
+struct LogQueue {
     lines: Mutex<Lines>,
     /// There is something to write.
     arrived: Condvar,
@@ -34,10 +34,10 @@ struct Queue {
 
 /// How many lines were logged.
 #[derive(Clone, Default)]
-pub struct LogCounts(Option<Arc<Queue>>);
+pub struct LogCounts(Option<Arc<LogQueue>>);
 
 impl LogCounts {
-    fn read(&self, counter: impl Fn(&Queue) -> &AtomicU64) -> u64 {
+    fn read(&self, counter: impl Fn(&LogQueue) -> &AtomicU64) -> u64 {
         self.0.as_ref().map_or(0, |queue| counter(queue).load(Ordering::Relaxed))
     }
 
@@ -66,7 +66,7 @@ struct Lines {
     total_out: u64,
 }
 
-impl Queue {
+impl LogQueue {
     /// Bytes that wait at most.
     const CAPACITY_BYTES: usize = 16 * 1024 * 1024;
     /// Between two writes: under load, lines are written in bundles and nobody wakes the thread for each.
@@ -153,7 +153,7 @@ impl LogWriter {
 
     /// Starts the thread.
     pub(crate) fn start(stream: LogStream) -> io::Result<(Self, LogGuard)> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LogQueue::default());
         let writing = queue.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || match stream {
             LogStream::Stdout => writing.write_for_ever(&mut io::stdout()),
@@ -184,7 +184,7 @@ impl LogGuard {
 
 /// One line under way; it arrives in one piece.
 pub(crate) struct Line<'w> {
-    queue: &'w Queue,
+    queue: &'w LogQueue,
     level: Level,
 }
 
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_ordinary_lines_and_says_so() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LogQueue::default());
         let line = vec![b'x'; 1024 * 1024];
         for _ in 0..20 {
             queue.put(&line, Level::INFO);

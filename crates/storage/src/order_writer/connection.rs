@@ -110,6 +110,11 @@ impl WriterConnection {
         self.connection.is_some() && self.used_at.elapsed() <= Self::TRUSTED_IDLE
     }
 
+    /// Whether nothing is to be done before orders come. They check the connection themselves.
+    fn is_ready(&self) -> bool {
+        self.is_prepared && self.is_trusted() && Instant::now() < self.check_due
+    }
+
     /// Makes a connection if there is none, or none that answers, or if it leads to another session.
     pub(super) async fn ensure_connected(&mut self, purpose: Purpose) -> Result<(), sqlx::Error> {
         let connected = self.connect_for(purpose).await;
@@ -126,6 +131,7 @@ impl WriterConnection {
                 self.connect(Self::RECONNECT_DEADLINE, false).await?;
                 self.ensure_direct(Self::DIRECT_DEADLINE).await
             }
+            Purpose::Ahead if self.is_ready() => Ok(()),
             Purpose::Ahead => {
                 self.connect(Self::CONNECT_DEADLINE, true).await?;
                 if self.is_prepared {
@@ -167,10 +173,14 @@ impl WriterConnection {
 
     /// Connects if needed. `deadline` holds for each of the two or, `is_checked`, three steps.
     async fn connect(&mut self, deadline: Duration, is_checked: bool) -> Result<(), sqlx::Error> {
+        // A new connection would make a file that is missing.
+        let file = self.check_file();
+        if file.is_err() {
+            self.save_log().await;
+        }
         self.check().await;
         self.used_at = Instant::now();
-        // A new connection would make a file that is missing.
-        if let Err(unusable) = self.check_file() {
+        if let Err(unusable) = file {
             if !self.has_log_to_save() {
                 self.disconnect();
             }
@@ -195,9 +205,6 @@ impl WriterConnection {
     /// Gives up a connection that does not answer, or that leads to another session, if it is time to check it.
     async fn check(&mut self) {
         let (began, is_idle) = (Instant::now(), self.used_at.elapsed() > Self::TRUSTED_IDLE);
-        if self.check_file().is_err() {
-            self.save_log().await;
-        }
         if let (true, Some(connection)) = (is_idle || began >= self.check_due, &mut self.connection) {
             let deadline = if is_idle { Self::IDLE_CHECK_DEADLINE } else { Self::BUSY_CHECK_DEADLINE };
             let checking = async {

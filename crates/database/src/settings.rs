@@ -125,7 +125,7 @@ impl Refusal {
     /// Prints it and gives the exit code that goes with it.
     pub fn report(&self, program: &str) -> ExitCode {
         if self.is_failure {
-            // Nobody may be listening.
+            // There may be no reader.
             let _ = writeln!(io::stderr(), "{program}: {}", self.text);
             ExitCode::from(2)
         } else {

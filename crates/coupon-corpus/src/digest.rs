@@ -148,7 +148,7 @@ pub fn digest(
             matching.run(class, *at, &mut likeness, |code, files| {
                 collector.lock().unwrap_or_else(PoisonError::into_inner).add(code, files)
             })?;
-            progress.note_spilled(store.spill.bytes());
+            progress.record_spilled(store.spill.bytes());
         }
         Ok(likeness)
     })?;

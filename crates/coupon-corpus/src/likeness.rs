@@ -148,7 +148,7 @@ impl Likeness {
     }
 
     /// Notes a number of lines of a file with codes that no other file of its group holds.
-    pub(crate) fn note_alone(&mut self, file: usize, lines: u64) {
+    pub(crate) fn record_alone(&mut self, file: usize, lines: u64) {
         if lines == 0 {
             return;
         }

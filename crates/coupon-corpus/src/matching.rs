@@ -40,7 +40,7 @@ impl Matching<'_> {
         let candidates: u64 =
             counts.iter().zip(&is_large).filter(|(_, is_large)| !**is_large).map(|(count, _)| count).sum();
         if candidates == 0 {
-            counts.iter().enumerate().for_each(|(file, lines)| likeness.note_alone(file, *lines));
+            counts.iter().enumerate().for_each(|(file, lines)| likeness.record_alone(file, *lines));
             return Ok(());
         }
         let words = self.files.div_ceil(u64::BITS as usize);
@@ -55,7 +55,7 @@ impl Matching<'_> {
             table.clear();
             alone.fill(0);
             if self.look(class, at, &is_large, &mut table, &mut alone, (round, rounds))? {
-                alone.iter().enumerate().for_each(|(file, lines)| likeness.note_alone(file, *lines));
+                alone.iter().enumerate().for_each(|(file, lines)| likeness.record_alone(file, *lines));
                 let mut is_curious = likeness.is_curious();
                 for (remainder, in_files) in table.entries() {
                     if is_curious {

@@ -29,11 +29,11 @@ impl Progress {
         self.spilled_bytes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_lines(&self, lines: u64) {
+    pub(crate) fn record_lines(&self, lines: u64) {
         self.lines.fetch_add(lines, Ordering::Relaxed);
     }
 
-    pub(crate) fn note_spilled(&self, all_bytes: u64) {
+    pub(crate) fn record_spilled(&self, all_bytes: u64) {
         self.spilled_bytes.store(all_bytes, Ordering::Relaxed);
     }
 

@@ -212,8 +212,8 @@ impl Worker<'_, '_> {
         self.tally.lines += tally.lines;
         self.tally.malformed_lines += tally.malformed_lines;
         let progress = self.reading.progress;
-        progress.note_lines(tally.lines);
-        progress.note_spilled(self.codes.spilled_bytes());
+        progress.record_lines(tally.lines);
+        progress.record_spilled(self.codes.spilled_bytes());
         Ok(())
     }
 }

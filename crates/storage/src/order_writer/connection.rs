@@ -355,7 +355,8 @@ impl WriterConnection {
         if responses.is_err() {
             self.lose();
         }
-        responses.ok().filter(|_| !has_warned)
+        // What is read from a file that was removed is gone with the process.
+        responses.ok().filter(|_| !has_warned && self.check_file().is_ok())
     }
 
     /// Whether everything that was seen to be stored is as safe as the server promises: a commit begun now has passed.

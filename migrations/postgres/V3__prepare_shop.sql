@@ -6,7 +6,6 @@ create table shop (
     updated_at bigint not null
 );
 insert into shop (id, version, document, updated_at) values (1, 1, '{}', 0);
-alter table change_counters add column shop bigint not null default 0;
 
 -- Changes with every transaction that locks the counter, so that a counter which one session holds differs from one
 -- that many orders use.
@@ -20,3 +19,6 @@ create table secrets (
     value      bytea  not null check (octet_length(value) = 32),
     created_at bigint not null
 );
+
+-- Last, because every API reads this table twice a second: it is locked until the migration ends.
+alter table change_counters add column shop bigint not null default 0;

@@ -6,7 +6,6 @@ create table shop (
     updated_at integer not null
 ) strict;
 insert into shop (id, version, document, updated_at) values (1, 1, '{}', 0);
-alter table change_counters add column shop integer not null default 0;
 
 -- PostgreSQL's programs count locks in it. Here it stays 0.
 alter table limit_counters add column version integer not null default 0;
@@ -19,3 +18,6 @@ create table secrets (
     value      blob    not null check (length(value) = 32),
     created_at integer not null
 ) strict;
+
+-- Last, because every API reads this table twice a second: it is locked until the migration ends.
+alter table change_counters add column shop integer not null default 0;

@@ -48,7 +48,7 @@ def test_the_table_of_errors_is_that_of_the_document(document: dict) -> None:
 
 def test_the_table_of_errors_is_that_of_the_program() -> None:
     source = (REPOSITORY / "crates/order-food/src/http/reason.rs").read_text()
-    named = dict(re.findall(r'Self::(\w+) => \("(\w+)"', source))
+    named = dict(re.findall(r'Self::(\w+) => (?:\{\s*)?\("(\w+)"', source))
     assert {reason for _, reason, _ in guide.errors()} == set(named.values())
     # What a reason's documentation says of its status.
     variants = re.findall(r"((?:    /// .*\n)+)    (\w+),", source.split("impl ")[0])

@@ -313,7 +313,7 @@ def test_answers_that_are_explained_can_be_given() -> None:
     source = REPOSITORY / "crates/order-food/src"
     page = DOCS[1].read_text()
     reasons = set(re.findall(r"^\| (?:\d+[, ]+)+`(\w+)`", page, re.M))
-    known = set(re.findall(r'=> \("(\w+)"', (source / "http/reason.rs").read_text()))
+    known = set(re.findall(r'=> (?:\{\s*)?\("(\w+)"', (source / "http/reason.rs").read_text()))
     assert len(reasons) > 10 and reasons <= known, reasons - known
     readiness = re.sub(r"\\\n\s*", "", (source / "service/readiness.rs").read_text() + (source / "task/follower.rs").read_text())
     for text in ("the database has not answered yet", "is missing: run database-migration", "the menu has not been loaded yet", "the API keys have not been loaded yet", "API_KEY_PEPPER is not the one", "the process is stopping"):

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::engine::BEGIN_WRITE;
-use crate::postgres::{self, Access};
+use crate::postgres::{self, Access, Setting};
 use crate::{ConnectionRef, DatabaseUrl, Engine, SqliteFile, Transaction, Unusable};
 
 /// Connections for reading and for writing. Nothing is connected before the first use.
@@ -88,6 +88,9 @@ impl Pools {
     const SERVER_PATIENCE: Duration = Duration::from_millis(200);
     /// How long a request waits for a file, which is never away, only in use by others.
     const FILE_PATIENCE: Duration = Duration::from_secs(1);
+    /// How long a transaction that is going to write may take to begin: it waits for other writers of a file, and asks a
+    /// server once more than a read does. No order waits for it.
+    const WRITE_PATIENCE: Duration = Duration::from_millis(1400);
     /// How long making a connection may take. Longer than a request waits: the connection serves the next one.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -141,11 +144,17 @@ impl Pools {
     pub async fn begin_write(&self) -> Result<Transaction<'static>, sqlx::Error> {
         Ok(match &self.0 {
             Engine::Postgres(pool) => Engine::Postgres(
-                pool.ask(|pool| async move { pool.begin_with(BEGIN_WRITE.postgres).await }).await?,
+                pool.ask(
+                    Self::WRITE_PATIENCE,
+                    |pool| async move { pool.begin_with(BEGIN_WRITE.postgres).await },
+                )
+                .await?,
             ),
             Engine::Sqlite(pools) => Engine::Sqlite(
                 pools
-                    .ask(&pools.writer, |pool| async move { pool.begin_with(BEGIN_WRITE.sqlite).await })
+                    .ask(&pools.writer, Self::WRITE_PATIENCE, |pool| async move {
+                        pool.begin_with(BEGIN_WRITE.sqlite).await
+                    })
                     .await?,
             ),
         })
@@ -180,13 +189,14 @@ impl Pools {
 
 impl SqlitePools {
     async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
-        self.ask(&self.reader, |pool| async move { pool.acquire().await }).await
+        self.ask(&self.reader, self.reader.patience, |pool| async move { pool.acquire().await }).await
     }
 
     /// Asks a pool whose connections lead to the file that the path named when the first one was made.
     async fn ask<T, F>(
         &self,
         pool: &RequestPool<Sqlite>,
+        patience: Duration,
         asking: impl FnOnce(Pool<Sqlite>) -> F + Send + 'static,
     ) -> Result<T, sqlx::Error>
     where
@@ -194,7 +204,7 @@ impl SqlitePools {
         F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
     {
         self.file.check()?;
-        let answer = pool.ask(asking).await?;
+        let answer = pool.ask(patience, asking).await?;
         self.file.opened();
         Ok(answer)
     }
@@ -202,11 +212,12 @@ impl SqlitePools {
 
 impl PostgresPool {
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        self.ask(|pool| async move { pool.acquire().await }).await
+        self.ask(self.pool.patience, |pool| async move { pool.acquire().await }).await
     }
 
     async fn ask<T, F>(
         &self,
+        patience: Duration,
         asking: impl FnOnce(Pool<Postgres>) -> F + Send + 'static,
     ) -> Result<T, sqlx::Error>
     where
@@ -217,7 +228,7 @@ impl PostgresPool {
             return Err(Unusable::Pooled.into());
         }
         // The pool tries again and again, and then says only that it took too long.
-        self.pool.ask(asking).await.map_err(|error| {
+        self.pool.ask(patience, asking).await.map_err(|error| {
             let unusable = *self.entry.unusable.lock().unwrap_or_else(PoisonError::into_inner);
             unusable.map_or(error, Into::into)
         })
@@ -227,6 +238,8 @@ impl PostgresPool {
 impl Entry {
     /// For so long after a check that found a direct connection, new ones are taken for direct, too.
     const DIRECT_FOR: Duration = Duration::from_secs(10);
+    /// A process that stands still does not keep locks for longer than a batch of orders may take.
+    const SETTINGS: &[Setting] = &[("idle_in_transaction_session_timeout", "1500ms")];
 
     async fn pass(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let passed = self.check(connection).await;
@@ -244,7 +257,7 @@ impl Entry {
                 *direct_at = Some(Instant::now());
             }
         }
-        postgres::set_up(connection, Access::Read, &[]).await.map(drop)
+        postgres::set_up(connection, Access::Read, Self::SETTINGS).await.map(drop)
     }
 }
 
@@ -267,7 +280,11 @@ impl<DB: sqlx::Database> RequestPool<DB> {
 
     /// Asks the pool for a connection, and waits no longer than a request can. Connecting goes on behind it: where a
     /// handshake takes longer than a request waits, giving up on it each time would mean never to connect.
-    async fn ask<T, F>(&self, asking: impl FnOnce(Pool<DB>) -> F + Send + 'static) -> Result<T, sqlx::Error>
+    async fn ask<T, F>(
+        &self,
+        patience: Duration,
+        asking: impl FnOnce(Pool<DB>) -> F + Send + 'static,
+    ) -> Result<T, sqlx::Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
@@ -282,7 +299,7 @@ impl<DB: sqlx::Database> RequestPool<DB> {
             });
             asking.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
         };
-        timeout(self.patience, waiting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout(patience, waiting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 

@@ -142,6 +142,7 @@ impl Database {
             loop {
                 let error = match self.attempt(operation, deadline, &work).await {
                     Ok(value) => return Ok(value),
+                    Err(unknown @ StorageError::OutcomeUnknown(_)) => return Err(unknown),
                     Err(error) => error,
                 };
                 let is_worth_a_retry = error.cause().is_some_and(database::is_worth_a_retry);

@@ -57,9 +57,8 @@ impl Database {
             })
             .await?;
         let Some(document) = document else { return Ok(Known { items: Shop::default(), unknown: 0 }) };
-        let document = serde_json::from_str(&document)
-            .map_err(|error| StorageError::Inconsistent { table: "shop", what: error.to_string() })?;
-        Ok(read(&document))
+        let document = serde_json::from_str(&document);
+        Ok(document.map_or(Known { items: Shop::default(), unknown: 1 }, |document| read(&document)))
     }
 }
 

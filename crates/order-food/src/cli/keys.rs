@@ -123,7 +123,8 @@ impl KeyCommands<'_> {
             KeysCommand::Revoke { id } => {
                 let mut transaction = begin(connection).await?;
                 self.revoke(&mut transaction, *id).await?;
-                commit(transaction).await?;
+                change_counters::bump(&mut transaction, Changed::ApiKeys).await?;
+                transaction.commit().await.map_err(StorageError::from)?;
                 writeln!(out, "revoked {id}")?;
             }
             KeysCommand::Rotate { id } => self.rotate(connection, *id, out).await?,
@@ -132,9 +133,14 @@ impl KeyCommands<'_> {
     }
 
     /// Shows a new key and then stores it: a key that could not be shown must not work. It is never shown again.
-    async fn keep(transaction: Transaction<'_>, shown: String, out: &mut dyn Write) -> Result<(), KeysError> {
+    async fn keep(
+        mut transaction: Transaction<'_>,
+        shown: String,
+        out: &mut dyn Write,
+    ) -> Result<(), KeysError> {
+        change_counters::bump(&mut transaction, Changed::ApiKeys).await?;
         out.write_all(shown.as_bytes()).and_then(|()| out.flush()).map_err(KeysError::NotShown)?;
-        commit(transaction).await.map_err(KeysError::NotStored)
+        transaction.commit().await.map_err(|error| KeysError::NotStored(error.into()))
     }
 
     async fn create(
@@ -187,12 +193,6 @@ impl KeyCommands<'_> {
 
 async fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StorageError> {
     Ok(connection.begin_write().await?)
-}
-
-/// Commits a change of keys. Running APIs follow.
-async fn commit(mut transaction: Transaction<'_>) -> Result<(), StorageError> {
-    change_counters::bump(&mut transaction, Changed::ApiKeys).await?;
-    Ok(transaction.commit().await?)
 }
 
 /// 192 random bits, recognizable by their first letters.

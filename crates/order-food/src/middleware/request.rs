@@ -133,7 +133,8 @@ impl ObservedRequest {
     const CLIENT_CLOSED_REQUEST: u16 = 499;
 
     fn is_order(&self) -> bool {
-        self.method == "POST" && self.uri.path() == "/api/order"
+        // The limit of an address refuses a request before it is routed.
+        self.method == "POST" && self.context.route().unwrap_or_else(|| self.uri.path()) == "/api/order"
     }
 
     /// Tells the client, the trace, the metrics and the log.

@@ -23,9 +23,22 @@ impl ShopSettings {
         self.current.load_full()
     }
 
-    /// Reads the settings again and puts them in place at once.
+    /// Reads the settings again and puts them in place at once. A database that does not let this process read them, as
+    /// where its role has no right on a new table, is no reason not to follow the rest.
     pub async fn reload(&self) -> Result<(), StorageError> {
-        let Known { items: shop, unknown } = self.database.shop().await?;
+        let Known { items: shop, unknown } = match self.database.shop().await {
+            Ok(known) => known,
+            Err(error @ (StorageError::Other(_) | StorageError::Inconsistent { .. })) => {
+                let (cause, advice) = (telemetry::causes(&error, database::words), error.advice());
+                tracing::error!(
+                    cause,
+                    advice,
+                    "the settings of the shop cannot be read; those from before hold"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         if unknown > 0 {
             tracing::warn!(
                 members = unknown,

@@ -127,9 +127,6 @@ impl Follower {
         }
         // Counters first: what changes while reading below is read again next time.
         let counters = self.database.change_counters().await?;
-        if self.seen.is_none_or(|seen| seen.shop != counters.shop) {
-            self.shop.reload().await?;
-        }
         if self.seen.is_none_or(|seen| seen.menu != counters.menu) {
             self.menu.reload().await?;
         }
@@ -141,6 +138,9 @@ impl Follower {
         }
         if self.seen.is_none_or(|seen| seen.coupons != counters.coupons) {
             self.promotions.reload_corpus().await?;
+        }
+        if self.seen.is_none_or(|seen| seen.shop != counters.shop) {
+            self.shop.reload().await?;
         }
         self.seen = Some(counters);
         self.readiness.record_in_step();

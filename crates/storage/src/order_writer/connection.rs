@@ -112,7 +112,8 @@ impl WriterConnection {
 
     /// Whether nothing is to be done before orders come. They check the connection themselves.
     fn is_ready(&self) -> bool {
-        self.is_prepared && self.is_trusted() && Instant::now() < self.check_due
+        let is_checked = self.is_prepared && self.is_trusted() && Instant::now() < self.check_due;
+        is_checked && !self.has_log_to_save()
     }
 
     /// Makes a connection if there is none, or none that answers, or if it leads to another session.
@@ -352,6 +353,7 @@ impl WriterConnection {
         };
         let reading = within(Self::CONFIRM_DEADLINE, reading);
         let (responses, has_warned) = telemetry::with_server_warnings(reading).await;
+        self.used_at = Instant::now();
         if responses.is_err() {
             self.lose();
         }

@@ -80,12 +80,12 @@ const LOCK_COUNTERS: &str = "insert into limit_counters as c (name, used) select
     order by name on conflict (name) do update set version = c.version + 1 returning name, used";
 
 /// Those of the counters that `LOCK_COUNTERS` would have to wait for, but for those that another transaction has just made,
-/// and their versions. It locks the table as that does; what else it locks nobody has to find on the disk.
+/// and their versions; the release before changes only what was used. It locks the table as that does; what else it locks nobody has to find on the disk.
 const HELD_COUNTERS: &str = "with quick as materialized (select set_config('synchronous_commit', 'off', true)), \
     same_lock as (delete from limit_counters where false), \
     free as materialized (select c.name from quick, limit_counters c where c.name = any($1::text[]) \
         for no key update of c skip locked) \
-    select name, version::text from limit_counters where name = any($1::text[]) and name not in (select name from free)";
+    select name, concat(version, ':', used) from limit_counters where name = any($1::text[]) and name not in (select name from free)";
 
 /// A commit that has to wait for standbys as every order has. Whether an order that is found was replicated cannot be
 /// seen: a wait that was broken off leaves it stored here only. A commit begun after it was seen comes after it in the log.

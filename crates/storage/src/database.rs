@@ -1,6 +1,7 @@
 //! The database: every statement has a deadline, and is timed and traced.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,34 +90,34 @@ impl Database {
     pub(crate) async fn read<T, F>(
         &self,
         operation: &Operation,
-        query: impl FnOnce(PooledConnection, &'static str) -> F,
+        query: impl FnOnce(PooledConnection, &'static str) -> F + Send,
     ) -> Result<T, StorageError>
     where
-        F: Future<Output = Result<T, StorageError>>,
+        F: Future<Output = Result<T, StorageError>> + Send,
     {
-        self.observe(operation, self.reading(operation, Self::STATEMENT_DEADLINE, query)).await
+        self.observe(operation, Box::pin(self.reading(operation, Self::STATEMENT_DEADLINE, query))).await
     }
 
     /// Reads a whole set of data into memory.
     pub(crate) async fn load<T, F>(
         &self,
         operation: &Operation,
-        query: impl FnOnce(PooledConnection, &'static str) -> F,
+        query: impl FnOnce(PooledConnection, &'static str) -> F + Send,
     ) -> Result<T, StorageError>
     where
-        F: Future<Output = Result<T, StorageError>>,
+        F: Future<Output = Result<T, StorageError>> + Send,
     {
-        self.observe(operation, self.reading(operation, Self::LOADING_DEADLINE, query)).await
+        self.observe(operation, Box::pin(self.reading(operation, Self::LOADING_DEADLINE, query))).await
     }
 
     async fn reading<T, F>(
         &self,
         operation: &Operation,
         deadline: Duration,
-        query: impl FnOnce(PooledConnection, &'static str) -> F,
+        query: impl FnOnce(PooledConnection, &'static str) -> F + Send,
     ) -> Result<T, StorageError>
     where
-        F: Future<Output = Result<T, StorageError>>,
+        F: Future<Output = Result<T, StorageError>> + Send,
     {
         let reading = async {
             let connection = self.pools.reader().await?;
@@ -132,10 +133,11 @@ impl Database {
     pub(crate) async fn write<T, F>(
         &self,
         operation: &Operation,
-        work: impl Fn(Transaction<'static>, &'static str) -> F,
+        work: impl Fn(Transaction<'static>, &'static str) -> F + Send + Sync,
     ) -> Result<T, StorageError>
     where
-        F: Future<Output = Result<(Transaction<'static>, T), StorageError>>,
+        F: Future<Output = Result<(Transaction<'static>, T), StorageError>> + Send,
+        T: Send,
     {
         let writing = async {
             let deadline = Instant::now() + Self::STATEMENT_DEADLINE;
@@ -152,7 +154,7 @@ impl Database {
                 sleep(Self::RETRY_PAUSE).await; // ok: lets the other transaction finish
             }
         };
-        self.observe(operation, writing).await
+        self.observe(operation, Box::pin(writing)).await
     }
 
     /// One transaction.
@@ -160,10 +162,11 @@ impl Database {
         &self,
         operation: &Operation,
         deadline: Instant,
-        work: &impl Fn(Transaction<'static>, &'static str) -> F,
+        work: &(impl Fn(Transaction<'static>, &'static str) -> F + Sync),
     ) -> Result<T, StorageError>
     where
-        F: Future<Output = Result<(Transaction<'static>, T), StorageError>>,
+        F: Future<Output = Result<(Transaction<'static>, T), StorageError>> + Send,
+        T: Send,
     {
         let transaction = by(deadline, self.pools.begin_write()).await?;
         let sql = operation.sql.on(&transaction);
@@ -176,11 +179,12 @@ impl Database {
         }
     }
 
-    /// Times and traces what an operation does.
+    /// Times and traces what an operation does. It is boxed, or each operation would have its own copy of all that is
+    /// around it in the program.
     async fn observe<T>(
         &self,
         operation: &Operation,
-        work: impl Future<Output = Result<T, StorageError>>,
+        work: Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + '_>>,
     ) -> Result<T, StorageError> {
         let started = Instant::now();
         let text = if self.place.system == "sqlite" { operation.sql.sqlite } else { operation.sql.postgres };

@@ -81,8 +81,8 @@ pub fn response_code(error: &sqlx::Error) -> Option<String> {
     }
 }
 
-/// The words for one of the driver's errors in the log: without the line of the server's source code that PostgreSQL
-/// adds, and without a pool where there is none.
+/// The text of a driver's error in the log. PostgreSQL's errors come with their SQLSTATE, without the line of the server's
+/// own source code. A timeout names the database, because operators do not know the pool.
 pub fn words(error: &(dyn Error + 'static)) -> Option<String> {
     let of_server = |error: &dyn DatabaseError| {
         let error: &PgDatabaseError = error.try_downcast_ref()?;

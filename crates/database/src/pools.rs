@@ -192,7 +192,7 @@ impl SqlitePools {
         self.ask(&self.reader, self.reader.patience, |pool| async move { pool.acquire().await }).await
     }
 
-    /// Asks a pool whose connections lead to the file that the path named when the first one was made.
+    /// Asks a pool. All of its connections lead to one file: the path is checked to name that file still.
     async fn ask<T, F>(
         &self,
         pool: &RequestPool<Sqlite>,

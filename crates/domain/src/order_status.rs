@@ -67,7 +67,7 @@ impl OrderStatus {
         }
     }
 
-    /// Whether the order may go on to `next`.
+    /// Whether an order with this status may get the status `next`.
     pub fn may_become(&self, next: &Self) -> bool {
         self.next().contains(next)
     }

@@ -32,17 +32,17 @@ pub enum CouponSource {
 }
 
 impl NewOrder {
-    /// Whether there is nothing to store but the order.
+    /// Whether the order comes without key, promotion and uses: one row stores it.
     pub const fn is_plain(&self) -> bool {
         self.idempotency.is_none() && self.redemption.is_none() && self.uses.is_empty()
     }
 
-    /// Whether storing it may have to wait for another transaction.
+    /// Whether storing the order may have to wait for another transaction.
     pub const fn takes_locks(&self) -> bool {
         self.idempotency.is_some() || self.is_limited()
     }
 
-    /// Whether it takes units of a counter, which one transaction at a time can do.
+    /// Whether the order takes units of a counter. One transaction at a time can do so.
     pub const fn is_limited(&self) -> bool {
         !self.uses.is_empty()
     }
@@ -88,11 +88,11 @@ pub struct CounterUse {
     pub units: i64,
     /// The highest count.
     pub most: i64,
-    /// What the counter limits.
+    /// The uses that the counter limits.
     pub kind: LimitKind,
 }
 
-/// What a counter limits.
+/// The uses that a counter limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitKind {
     /// All uses of a promotion.

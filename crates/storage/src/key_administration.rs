@@ -16,7 +16,7 @@ const LIST: &str = "select k.id, c.name as client, k.scopes, k.source, k.expires
                     k.last_used_at, k.created_at, k.pepper_fingerprint from api_keys k join api_clients c on c.id = k.client_id order by k.id";
 
 /// A key in the list. Times are in microseconds since 1970.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, serde::Serialize, sqlx::FromRow)]
 pub struct ListedKey {
     pub id: i64,
     /// The client's name.
@@ -29,6 +29,7 @@ pub struct ListedKey {
     pub retired_at: Option<i64>,
     pub last_used_at: Option<i64>,
     pub created_at: i64,
+    #[serde(skip)]
     pub pepper_fingerprint: Vec<u8>,
 }
 

@@ -13,7 +13,7 @@ use crate::state::AppState;
 
 const HEADERS: [HeaderName; 2] = [HeaderName::from_static("api_key"), HeaderName::from_static("x-api-key")];
 
-/// The caller's key must be good for `scope`. The caller is noted for the log.
+/// The caller's key must be good for `scope`. The log names the caller.
 pub fn authenticate(request: &HttpRequest, app: &AppState, scope: Scope) -> Result<Caller, ApiError> {
     let key = presented_key(request.headers())?;
     rate_limit::check_wrong_keys(request, app)?;
@@ -22,8 +22,8 @@ pub fn authenticate(request: &HttpRequest, app: &AppState, scope: Scope) -> Resu
             rate_limit::record_wrong_key(request, app);
         }
     })?;
-    if let Some(seen) = request.extensions().get::<RequestContext>() {
-        seen.set_client(caller.client_id);
+    if let Some(context) = request.extensions().get::<RequestContext>() {
+        context.set_client(caller.client_id);
     }
     rate_limit::check_client(request, app, caller.client_id)?;
     Ok(caller)

@@ -36,8 +36,8 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
     }
     let body = timeout(DEADLINE, read(payload, declared));
     let body = body.await.unwrap_or_else(|_| Err(ApiError::of_framework(StatusCode::REQUEST_TIMEOUT)))?;
-    if let Some(seen) = request.extensions().get::<RequestContext>() {
-        seen.record_body_read();
+    if let Some(context) = request.extensions().get::<RequestContext>() {
+        context.record_body_read();
     }
     Ok(body)
 }

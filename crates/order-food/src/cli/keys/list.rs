@@ -9,18 +9,11 @@ use storage::key_administration::{self, ListedKey};
 
 use super::{KeyCommands, KeysError};
 
-/// A key in the list.
+/// A key in the list, with its state.
 #[derive(Debug, Serialize)]
 struct Row {
-    id: i64,
-    client: String,
-    scopes: String,
-    source: String,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    retired_at: Option<i64>,
-    last_used_at: Option<i64>,
-    created_at: i64,
+    #[serde(flatten)]
+    key: ListedKey,
     state: &'static str,
 }
 
@@ -40,34 +33,6 @@ impl KeyCommands<'_> {
         }
     }
 
-    fn row(&self, key: ListedKey) -> Row {
-        let state = self.state(&key);
-        let ListedKey {
-            id,
-            client,
-            scopes,
-            source,
-            expires_at,
-            revoked_at,
-            retired_at,
-            last_used_at,
-            created_at,
-            ..
-        } = key;
-        Row {
-            id,
-            client,
-            scopes,
-            source,
-            expires_at,
-            revoked_at,
-            retired_at,
-            last_used_at,
-            created_at,
-            state,
-        }
-    }
-
     pub(super) async fn list(
         &self,
         connection: &mut Connection,
@@ -75,7 +40,7 @@ impl KeyCommands<'_> {
         out: &mut dyn Write,
     ) -> Result<(), KeysError> {
         let keys = key_administration::list(connection).await?;
-        let keys: Vec<_> = keys.into_iter().map(|key| self.row(key)).collect();
+        let keys: Vec<_> = keys.into_iter().map(|key| Row { state: self.state(&key), key }).collect();
         if json {
             serde_json::to_writer_pretty(&mut *out, &keys).map_err(io::Error::from)?;
             return Ok(writeln!(out)?);
@@ -88,12 +53,12 @@ impl KeyCommands<'_> {
             "{:>6}  {:<24}  {:<36}  {:<12}  {:<24}  {:<24}",
             "id", "client", "scopes", "state", "expires", "last used"
         )?;
-        for key in keys {
+        for Row { key, state } in keys {
             let (expires, used) = (moment(key.expires_at), moment(key.last_used_at));
             writeln!(
                 out,
                 "{:>6}  {:<24}  {:<36}  {:<12}  {expires:<24}  {used:<24}",
-                key.id, key.client, key.scopes, key.state
+                key.id, key.client, key.scopes, state
             )?;
         }
         Ok(())

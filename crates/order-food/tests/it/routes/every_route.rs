@@ -18,7 +18,7 @@ on_both_engines!(
     requests_have_ids,
     who_takes_no_json_is_told_so,
     browsers_are_welcomed_with_a_page,
-    what_nobody_may_keep_says_so,
+    responses_say_whether_they_may_be_kept,
     parameters_stand_once,
     the_server_as_a_whole_has_options,
     nothing_is_done_after_the_last_answer,
@@ -141,7 +141,7 @@ async fn browsers_are_welcomed_with_a_page(engine: TestEngine) {
     }
 }
 
-async fn what_nobody_may_keep_says_so(engine: TestEngine) {
+async fn responses_say_whether_they_may_be_kept(engine: TestEngine) {
     let server = TestServer::start(engine).await;
     for (path, allow) in routes() {
         let method = if allow.contains("GET") { Method::GET } else { Method::POST };
